@@ -1,0 +1,88 @@
+//! Every operation of the API, once: the router, the OpenAPI document and the tests all read this.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{Done, List, Pong, approval, credential, grant, lease, principal, route, session, status, task};
+
+/// One operation.
+pub struct Operation {
+    /// Its `operationId`.
+    pub id: &'static str,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path, with `{part}` for what varies.
+    pub path: &'static str,
+    /// What it does, one line.
+    pub summary: &'static str,
+    /// The request body's schema.
+    pub request: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// The answer's schema.
+    pub response: fn(&mut SchemaGenerator) -> Schema,
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+macro_rules! operations {
+    ($($id:literal $method:literal $path:literal ($($request:ty)?) -> $response:ty: $summary:literal;)+) => {
+        /// All operations, grouped by noun.
+        pub const ALL: &[Operation] = &[$(Operation {
+            id: $id, method: $method, path: $path, summary: $summary,
+            request: operations!(@request $($request)?), response: of::<$response>,
+        }),+];
+    };
+    (@request) => { None };
+    (@request $request:ty) => { Some(of::<$request>) };
+}
+
+operations! {
+    "ping" "GET" "/v1/ping" () -> Pong: "Whether the daemon answers.";
+    "status" "GET" "/v1/status" () -> status::Status: "How the daemon is, and who the caller is taken for.";
+    "openapi" "GET" "/v1/openapi.json" () -> serde_json::Value: "This document.";
+
+    "credential_list" "GET" "/v1/credentials" () -> List<credential::Credential>: "All credentials, without their values.";
+    "credential_add" "POST" "/v1/credentials" (credential::AddCredential) -> credential::Credential: "Puts a credential into the store.";
+    "credential_show" "GET" "/v1/credentials/{name}" () -> credential::Credential: "What is known of one credential.";
+    "credential_remove" "DELETE" "/v1/credentials/{name}" () -> Done: "Removes a credential and ends the leases that need it.";
+    "credential_rotate" "POST" "/v1/credentials/{name}/rotate" (credential::RotateCredential) -> credential::Credential: "Replaces a credential's value.";
+    "credential_rename" "POST" "/v1/credentials/{name}/rename" (credential::RenameCredential) -> credential::Credential: "Gives a credential another name.";
+    "credential_reveal" "POST" "/v1/credentials/{name}/reveal" (credential::RevealCredential) -> credential::Revealed: "Shows a credential's value to a human; audited.";
+    "lock" "POST" "/v1/store/lock" () -> credential::StoreStatus: "Forgets every credential held in memory and locks the store.";
+    "unlock" "POST" "/v1/store/unlock" (credential::Unlock) -> credential::StoreStatus: "Unlocks the store.";
+
+    "principal_list" "GET" "/v1/principals" () -> List<principal::Principal>: "All registered principals.";
+    "principal_add" "POST" "/v1/principals" (principal::AddPrincipal) -> principal::Principal: "Registers a principal.";
+    "principal_show" "GET" "/v1/principals/{name}" () -> principal::Principal: "One principal.";
+    "principal_disable" "POST" "/v1/principals/{name}/disable" () -> principal::Principal: "Disables a principal and ends its leases.";
+    "principal_enable" "POST" "/v1/principals/{name}/enable" () -> principal::Principal: "Enables a principal again.";
+    "principal_remove" "DELETE" "/v1/principals/{name}" () -> Done: "Removes a principal and ends its leases.";
+
+    "grant_list" "GET" "/v1/grants" () -> List<grant::Grant>: "All grants.";
+    "grant_add" "POST" "/v1/grants" (grant::AddGrant) -> grant::Grant: "Adds a grant to the config.";
+    "grant_remove" "DELETE" "/v1/grants/{id}" () -> Done: "Removes a grant and ends the leases that need it.";
+    "grant_explain" "POST" "/v1/grants/explain" (grant::Explain) -> grant::Explanation: "Whether something would be allowed, by which grant, and what the narrowest grant would be.";
+
+    "route_list" "GET" "/v1/routes" () -> List<route::Route>: "All gateway routes.";
+    "route_add" "POST" "/v1/routes" (route::AddRoute) -> route::Route: "Adds a route to the config.";
+    "route_show" "GET" "/v1/routes/{name}" () -> route::Route: "One gateway route.";
+    "route_remove" "DELETE" "/v1/routes/{name}" () -> Done: "Removes a route of one's own.";
+
+    "task_list" "GET" "/v1/tasks" () -> List<task::Task>: "Tasks, newest first.";
+    "task_start" "POST" "/v1/tasks" (task::StartTask) -> task::Task: "Starts a task.";
+    "task_show" "GET" "/v1/tasks/{id}" () -> task::Task: "One task.";
+    "task_end" "POST" "/v1/tasks/{id}/end" () -> task::Task: "Ends a task and its leases.";
+
+    "mint" "POST" "/v1/mint" (lease::Mint) -> lease::Minted: "Issues a token, or narrows one.";
+    "lease_list" "GET" "/v1/leases" () -> List<lease::Lease>: "Leases, newest first.";
+    "lease_show" "GET" "/v1/leases/{id}" () -> lease::Lease: "One lease.";
+    "lease_revoke" "POST" "/v1/leases/{id}/revoke" () -> lease::Revoked: "Ends a lease and all that was narrowed from it.";
+    "revoke" "POST" "/v1/revoke" (lease::Revoke) -> lease::Revoked: "Ends the lease of a token (RFC 7009).";
+
+    "approval_list" "GET" "/v1/approvals" () -> List<approval::ApprovalRequest>: "Requests that wait for a human.";
+    "approve" "POST" "/v1/approvals/{id}/approve" () -> Done: "Approves a request; for a human who is not the asker.";
+    "deny" "POST" "/v1/approvals/{id}/deny" () -> Done: "Denies a request.";
+
+    "env" "POST" "/v1/env" (session::OpenEnv) -> session::Env: "Opens a task and mints what it needs, as variables.";
+    "trust" "POST" "/v1/trust" (session::TrustProject) -> session::Trust: "Accepts a project's .hallpass.toml, takes that back, or says what its state is.";
+}

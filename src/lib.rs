@@ -1,0 +1,33 @@
+//! hallpass is a credential agent for developer workstations.
+//!
+//! A daemon keeps the long-lived credentials; over a Unix socket it hands out tokens that do one
+//! task, for minutes, and that are on record. A gateway on loopback swaps such a token for the real
+//! key on each request that the token's scope allows.
+//!
+//! Trust boundary: the uid. Whoever can read another process's memory under the same uid is out of
+//! scope (SECURITY.md). Inside the boundary the aim is narrow tokens and honest records.
+//!
+//! Direction of imports: `cli → client → api`; `daemon → handler → {policy, lease, store, gateway,
+//! audit}`. `api`, `clock`, `lease`, `policy`, `principal`, `scope`, `secret`, `task` and `token` are
+//! pure: no I/O, no tokio, time and randomness passed in. `tests/it/architecture.rs` holds this.
+
+pub mod api;
+pub mod audit;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod error;
+pub mod gateway;
+pub mod lease;
+pub mod paths;
+pub mod policy;
+pub mod principal;
+pub mod project;
+pub mod scope;
+pub mod secret;
+pub mod store;
+pub mod sys;
+pub mod task;
+pub mod token;

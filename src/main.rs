@@ -1,0 +1,3 @@
+//! hallpass: parse, dispatch, print the error, exit code.
+
+fn main() {}

@@ -1,0 +1,129 @@
+//! Every path and mode that hallpass uses.
+//!
+//! Owns where things are. `HALLPASS_HOME` puts everything under one folder (tests, the demo);
+//! otherwise config, data and state are where the platform wants them. The socket is found without
+//! any variable at all, because assistants scrub their children's environment (DESIGN section 5).
+
+use std::path::{Path, PathBuf};
+
+use crate::api::problem::Code;
+use crate::error::{Error, Result};
+
+/// The mode of every folder of ours.
+pub const DIR_MODE: u32 = 0o700;
+/// The mode of every file of ours.
+pub const FILE_MODE: u32 = 0o600;
+
+/// Where everything is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The config folder; `config.toml` is in it.
+    pub config_dir: PathBuf,
+    /// The data folder; the `file` store is in it.
+    pub data_dir: PathBuf,
+    /// The state folder; the database, the lock, the log and the audit streams are in it.
+    pub state_dir: PathBuf,
+    /// The folder of the sockets.
+    pub runtime_dir: PathBuf,
+    /// `$HALLPASS_SOCKET`, which wins over `runtime_dir`.
+    pub socket_override: Option<PathBuf>,
+}
+
+impl Paths {
+    /// Finds them from the environment and the user database.
+    pub fn find() -> Result<Self> {
+        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let socket_override = var("HALLPASS_SOCKET");
+        if let Some(home) = var("HALLPASS_HOME") {
+            return Ok(Self::under(&home, socket_override));
+        }
+        let home = crate::sys::home().ok_or_else(|| {
+            Error::new(Code::Io, "hallpass cannot find your home folder")
+                .hint("set HOME, or HALLPASS_HOME to a folder for everything of hallpass")
+        })?;
+        Ok(Self::for_user(&home, crate::sys::uid(), socket_override))
+    }
+
+    /// Everything under one folder.
+    pub fn under(home: &Path, socket_override: Option<PathBuf>) -> Self {
+        Self {
+            config_dir: home.to_path_buf(),
+            data_dir: home.join("data"),
+            state_dir: home.join("state"),
+            runtime_dir: home.join("run"),
+            socket_override,
+        }
+    }
+
+    fn for_user(home: &Path, uid: u32, socket_override: Option<PathBuf>) -> Self {
+        let platform = directories::ProjectDirs::from("", "", "hallpass");
+        let config_dir =
+            platform.as_ref().map_or_else(|| home.join(".config/hallpass"), |dirs| dirs.config_dir().to_path_buf());
+        let data_dir =
+            platform.as_ref().map_or_else(|| home.join(".local/share/hallpass"), |dirs| dirs.data_dir().to_path_buf());
+        // The socket may be below the state folder, so no variable may move it.
+        let state_dir = if cfg!(target_os = "macos") {
+            home.join("Library/Application Support/hallpass")
+        } else {
+            home.join(".local/state/hallpass")
+        };
+        let run_user = PathBuf::from(format!("/run/user/{uid}"));
+        let runtime_dir =
+            if crate::sys::is_own_dir(&run_user, uid) { run_user.join("hallpass") } else { state_dir.clone() };
+        Self { config_dir, data_dir, state_dir, runtime_dir, socket_override }
+    }
+
+    /// The config file.
+    pub fn config(&self) -> PathBuf {
+        self.config_dir.join("config.toml")
+    }
+
+    /// The API's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.socket_override.clone().unwrap_or_else(|| self.runtime_dir.join("agent.sock"))
+    }
+
+    /// The gateway's socket, beside the API's.
+    pub fn gateway_socket(&self) -> PathBuf {
+        self.socket().with_file_name("gateway.sock")
+    }
+
+    /// The lock that makes a daemon the only one on its socket.
+    pub fn lock(&self) -> PathBuf {
+        self.socket().with_file_name("daemon.lock")
+    }
+
+    /// The state database.
+    pub fn database(&self) -> PathBuf {
+        self.state_dir.join("state.db")
+    }
+
+    /// The folder of the audit streams.
+    pub fn audit_dir(&self) -> PathBuf {
+        self.state_dir.join("audit")
+    }
+
+    /// What a daemon that a client started writes to.
+    pub fn log(&self) -> PathBuf {
+        self.state_dir.join("daemon.log")
+    }
+
+    /// The `file` store.
+    pub fn store_file(&self) -> PathBuf {
+        self.data_dir.join("credentials.age")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_folder_holds_everything_and_the_socket_can_be_named() {
+        let paths = Paths::under(Path::new("/h"), None);
+        assert_eq!(paths.socket(), Path::new("/h/run/agent.sock"));
+        let paths = Paths::under(Path::new("/h"), Some("/s/a.sock".into()));
+        assert_eq!(paths.gateway_socket(), Path::new("/s/gateway.sock"));
+        assert_eq!(paths.lock(), Path::new("/s/daemon.lock"));
+    }
+}

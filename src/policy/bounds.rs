@@ -1,0 +1,218 @@
+//! Bounds on the members of a request's JSON body.
+//!
+//! Owns the rule "a grant may say which values `model` or `max_tokens` may have", judged on the very
+//! bytes that are forwarded. A body that cannot be read whole and without doubt is refused: a policy
+//! that sees other bytes than the executor is no policy (Docker CVE-2024-41110, CVE-2026-34040).
+
+use std::collections::BTreeMap;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
+
+/// The largest body that is read for a bound, in bytes; a larger one is refused.
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// What the body's top-level members must be, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Bounds(BTreeMap<String, Vec<Bound>>);
+
+/// One condition on one member; the member must be there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Bound {
+    /// It equals one of these.
+    OneOf(Vec<Value>),
+    /// It is a number and no greater.
+    Max(f64),
+}
+
+/// Why a body is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Larger than [`MAX_BODY`].
+    #[error("the body is larger than {MAX_BODY} bytes, and the grant bounds what it may hold")]
+    TooLarge,
+    /// Compressed or otherwise encoded.
+    #[error("the body is encoded ({0}), and the grant bounds what it may hold; send it as plain JSON")]
+    Encoded(String),
+    /// Not one JSON object, or one that two readers could read differently.
+    #[error("the body is not one plain JSON object ({0}), and the grant bounds what it may hold")]
+    Unclear(String),
+    /// A member is missing.
+    #[error("the body must say {0:?}: the grant bounds it")]
+    Missing(String),
+    /// A member has a value that the grant does not allow.
+    #[error("the grant does not allow this value of {0:?} in the body")]
+    Outside(String),
+}
+
+impl Bounds {
+    /// Bounds with one condition on one member.
+    pub fn one(member: &str, bound: Bound) -> Self {
+        Self(BTreeMap::from([(member.to_owned(), vec![bound])]))
+    }
+
+    /// True when the body need not be read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Both: every condition of each.
+    pub fn and(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        for (member, bounds) in &other.0 {
+            let mine = all.0.entry(member.clone()).or_default();
+            for bound in bounds {
+                if !mine.contains(bound) {
+                    mine.push(bound.clone());
+                }
+            }
+        }
+        all
+    }
+
+    /// The members that are bounded.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &[Bound])> {
+        self.0.iter().map(|(name, bounds)| (name.as_str(), bounds.as_slice()))
+    }
+
+    /// Judges a whole body.
+    pub fn check(&self, body: &[u8]) -> Result<(), BodyError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if body.len() > MAX_BODY {
+            return Err(BodyError::TooLarge);
+        }
+        let Strict(value) = serde_json::from_slice(body)
+            .map_err(|e| BodyError::Unclear(format!("line {}, column {}", e.line(), e.column())))?;
+        let Value::Object(members) = value else {
+            return Err(BodyError::Unclear("it is no object".into()));
+        };
+        for (name, bounds) in &self.0 {
+            // Some servers match member names without regard to case (Go's encoding/json does).
+            if members.keys().any(|key| key != name && key.eq_ignore_ascii_case(name)) {
+                return Err(BodyError::Unclear(format!("{name:?} in another case")));
+            }
+            let value = members.get(name).ok_or_else(|| BodyError::Missing(name.clone()))?;
+            if !bounds.iter().all(|bound| bound.holds(value)) {
+                return Err(BodyError::Outside(name.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Bound {
+    fn holds(&self, value: &Value) -> bool {
+        match self {
+            Self::OneOf(allowed) => allowed.contains(value),
+            Self::Max(most) => value.as_f64().is_some_and(|number| number <= *most),
+        }
+    }
+}
+
+/// A JSON value in which no object names a member twice: readers differ on which one counts.
+/// serde_json itself stops at 128 levels of nesting.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON value")
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(v.into())
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Strict(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut members = serde_json::Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let Strict(value) = map.next_value()?;
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member is named twice"));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn model() -> Bounds {
+        Bounds::one("model", Bound::OneOf(vec!["small".into()])).and(&Bounds::one("max_tokens", Bound::Max(100.0)))
+    }
+
+    #[test]
+    fn members_are_held_to_their_bounds() {
+        let ok = br#"{"model":"small","max_tokens":100,"messages":[]}"#;
+        assert_eq!(model().check(ok), Ok(()));
+        for (body, why) in [
+            (&br#"{"model":"large","max_tokens":1}"#[..], "other model"),
+            (br#"{"model":"small","max_tokens":101}"#, "too many"),
+            (br#"{"model":"small"}"#, "missing"),
+            (br#"{"model":"small","max_tokens":"1"}"#, "a string"),
+            (br#"{"model":"large","model":"small","max_tokens":1}"#, "twice"),
+            (br#"{"Model":"large","model":"small","max_tokens":1}"#, "another case"),
+            (br#"{"mod\u0065l":"large","model":"small","max_tokens":1}"#, "escaped twin"),
+            (br#"[{"model":"small"}]"#, "an array"),
+            (br#"{"model":"small","max_tokens":1} {}"#, "two values"),
+            (b"", "nothing"),
+            (b"\x1f\x8b\x08", "gzip"),
+        ] {
+            assert!(model().check(body).is_err(), "{why}");
+        }
+        assert_eq!(model().check(&vec![b' '; MAX_BODY + 1]), Err(BodyError::TooLarge));
+    }
+
+    #[test]
+    fn both_bounds_must_hold() {
+        let both = Bounds::one("n", Bound::Max(5.0)).and(&Bounds::one("n", Bound::Max(3.0)));
+        assert!(both.check(br#"{"n":4}"#).is_err());
+        assert!(both.check(br#"{"n":3}"#).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body: Vec<u8>) {
+            let _ = model().check(&body);
+        }
+    }
+}
