@@ -20,6 +20,7 @@ pub mod config;
 pub mod daemon;
 pub mod error;
 pub mod gateway;
+pub mod http;
 pub mod lease;
 pub mod paths;
 pub mod policy;
