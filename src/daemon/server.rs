@@ -41,15 +41,12 @@ impl Call {
 }
 
 /// Answers one request.
-pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let started = std::time::Instant::now();
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let answer = match serve(&state, &caller, request).await {
-        Ok(answer) => answer,
-        Err(error) => problem(error),
+pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Result<Request<Incoming>>) -> Response<Full<Bytes>> {
+    let answer = match request {
+        Ok(request) => serve(&state, &caller, request).await,
+        Err(error) => Err(error),
     };
-    tracing::debug!(%method, path, status = answer.status.as_u16(), elapsed = ?started.elapsed(), "api");
+    let answer = answer.unwrap_or_else(problem);
     let mut response = Response::new(Full::new(answer.body));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();

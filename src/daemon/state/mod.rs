@@ -11,8 +11,8 @@ pub mod names;
 pub mod tasks;
 
 use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
+    cell::{Cell, OnceCell, RefCell},
+    rc::{Rc, Weak},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,8 @@ use crate::{
     clock::Moment,
     config::{self, Config},
     error::{Error, Result},
-    gateway::catalogue::Catalogue,
+    daemon::backend::GatewayBackend,
+    gateway::{Gateway, catalogue::Catalogue},
     paths::Paths,
     principal::Rule,
     store::Store,
@@ -56,6 +57,8 @@ pub struct State {
     pub approvals: Approvals,
     /// The audit log.
     audit: RefCell<Audit>,
+    /// The gateway, which is told of new routes.
+    gateway: OnceCell<Weak<Gateway<GatewayBackend>>>,
     /// How the daemon was started.
     pub started_by: String,
     /// When.
@@ -116,6 +119,7 @@ impl State {
             names: RefCell::new(Names::load(&db)?),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
+            gateway: OnceCell::new(),
             db,
             paths,
             started_by,
@@ -144,6 +148,9 @@ impl State {
                 if before.config.store != settings.config.store {
                     *self.store.borrow_mut() = Store::start(&settings.config.store, &self.paths);
                 }
+                if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
+                    gateway.set_catalogue(settings.catalogue.clone());
+                }
                 *self.config.borrow_mut() = Rc::new(settings);
                 *self.config_error.borrow_mut() = None;
                 self.end_leases_without_grant()
@@ -153,6 +160,12 @@ impl State {
                 Err(error)
             }
         }
+    }
+
+    /// Tells this gateway of new routes from now on.
+    pub fn on_reload(&self, gateway: &Rc<Gateway<GatewayBackend>>) {
+        // Set once, at the start; there is one gateway.
+        let _ = self.gateway.set(Rc::downgrade(gateway));
     }
 
     /// Writes an audit record. An error means that the thing must not be done.
