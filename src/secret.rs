@@ -48,7 +48,7 @@ impl Secret {
 
 impl Clone for Secret {
     fn clone(&self) -> Self {
-        Self(LockedBytes::copy_of(self.expose()))
+        Self(self.0.clone())
     }
 }
 

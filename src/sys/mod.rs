@@ -1,21 +1,35 @@
 //! The operating system: the only `unsafe`, the only `cfg(target_os)`.
+//!
+//! Owns what is asked of the kernel and the user database: clocks, private files and folders, the
+//! peer of a socket, processes, locked memory. Every function is there on every platform; where a
+//! platform has no answer the result says so. Decides nothing: policy is made of what it returns.
 
+mod clock;
+mod files;
+mod harden;
 pub mod memory;
+pub mod peer;
+pub mod process;
+mod random;
+mod user;
 
-use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as platform;
 
-/// This process's uid.
-pub fn uid() -> u32 {
-    rustix::process::getuid().as_raw()
-}
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+use macos as platform;
 
-/// The home folder: `$HOME`, else from the user database.
-pub fn home() -> Option<PathBuf> {
-    std::env::home_dir()
-}
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as platform;
 
-/// True for a real folder (no link) that belongs to `uid`.
-pub fn is_own_dir(path: &Path, uid: u32) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    path.symlink_metadata().is_ok_and(|m| m.is_dir() && m.uid() == uid)
-}
+pub use clock::now;
+pub use files::{is_own_dir, private_dir, private_file};
+pub use harden::{harden, raise_file_limit};
+pub use random::random;
+pub use user::{home, uid, user_name};

@@ -1,0 +1,26 @@
+//! Linux.
+
+mod procfs;
+mod protect;
+mod socket;
+mod user;
+
+pub(super) use procfs::{evidence, key};
+pub(super) use protect::harden;
+pub(super) use socket::{caller_of, open_pidfd};
+pub(super) use user::{uid, user_name};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Milliseconds since boot, suspend included.
+pub(super) fn boot_ms() -> i64 {
+    let time = clock_gettime(ClockId::Boottime);
+    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)
+}
+
+/// The first 64 bits of the kernel's boot id (random(4)).
+pub(super) fn boot_id() -> Option<i64> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let hex: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&hex, 16).ok().map(u64::cast_signed)
+}
