@@ -1,3 +1,21 @@
 //! hallpass: parse, dispatch, print the error, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use hallpass::cli::{self, Cli, output};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(cli::usage(&error)),
+    };
+    let json = cli.json;
+    match cli::run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::error(&error, json);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

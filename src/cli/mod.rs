@@ -1,1 +1,194 @@
-//! To be written.
+//! The command line: one file per verb.
+//!
+//! Owns the arguments and what is shown. Must never decide what is allowed: the daemon does. Only
+//! [`output`] prints.
+
+mod approval;
+mod audit;
+mod completions;
+mod context;
+mod credential;
+mod daemon;
+mod demo;
+mod doctor;
+mod env;
+mod exec;
+mod grant;
+mod input;
+mod lease;
+mod man;
+mod mint;
+pub mod output;
+mod principal;
+mod quote;
+mod route;
+mod service;
+mod setup;
+mod shell_init;
+mod status;
+mod store;
+mod table;
+mod task;
+mod trust;
+mod wanted;
+mod when;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+pub use context::Context;
+
+/// A credential agent: short-lived, scoped tokens instead of pasted API keys.
+///
+/// Exit codes: 0 ok, 1 user error, 2 usage, 3 daemon unavailable, 4 denied, 70 internal; `exec`
+/// exits with its command's code.
+#[derive(Debug, Parser)]
+#[command(name = "hallpass", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// Print JSON: answers on standard output, errors as problem documents on standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Get a token that does one job, for minutes
+    Mint(mint::Args),
+    /// Run a command in a task of its own: tokens in its environment, dead when it ends
+    Exec(exec::Args),
+    /// Print a task's variables for a shell
+    Env(env::Args),
+    /// How the daemon is, on one screen
+    Status,
+    /// Find what is wrong, with the command that mends it
+    Doctor(doctor::Args),
+    /// Choose the store, install the service, mint a first token
+    Setup(setup::Args),
+    /// Show, in a throw-away home, what hallpass does; fails if any of it is not so
+    Demo(demo::Args),
+    /// The long-lived secrets that hallpass keeps
+    #[command(subcommand)]
+    Credential(credential::Verb),
+    /// Forget every credential held in memory and lock the store
+    Lock,
+    /// Unlock the store
+    Unlock(store::Unlock),
+    /// Who may ask
+    #[command(subcommand)]
+    Principal(principal::Verb),
+    /// Who may do what, for how long
+    #[command(subcommand)]
+    Grant(grant::Verb),
+    /// The gateway's upstreams
+    #[command(subcommand)]
+    Route(route::Verb),
+    /// Named pieces of work that tokens belong to
+    #[command(subcommand)]
+    Task(task::Verb),
+    /// The record of issued tokens
+    #[command(subcommand)]
+    Lease(lease::Verb),
+    /// List the requests that wait for a human
+    Approvals,
+    /// Approve a request that waits
+    Approve(approval::Id),
+    /// Deny a request that waits
+    Deny(approval::Id),
+    /// Accept this project's .hallpass.toml as it is now
+    Trust(trust::Args),
+    /// What happened: who, what, when, and whether it was allowed
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Run the daemon in the foreground
+    Daemon(daemon::Args),
+    /// The daemon as a service of your session
+    #[command(subcommand)]
+    Service(service::Verb),
+    /// Print the hook for a shell
+    ShellInit(shell_init::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man(man::Args),
+    /// What the demo runs as its client
+    #[command(hide = true)]
+    DemoClient,
+}
+
+/// Does what the command line says; the exit code.
+///
+/// # Errors
+/// What went wrong, with the next step.
+pub fn run(cli: Cli) -> Result<u8> {
+    let cx = Context { json: cli.json };
+    match cli.command {
+        Command::Mint(args) => mint::run(&cx, args),
+        Command::Exec(args) => exec::run(&cx, args),
+        Command::Env(args) => env::run(&cx, args),
+        Command::Status => status::run(&cx),
+        Command::Doctor(args) => doctor::run(&cx, &args),
+        Command::Setup(args) => setup::run(&cx, args),
+        Command::Demo(args) => demo::run(&cx, &args),
+        Command::Credential(verb) => credential::run(&cx, verb),
+        Command::Lock => store::lock(&cx),
+        Command::Unlock(args) => store::unlock(&cx, &args),
+        Command::Principal(verb) => principal::run(&cx, verb),
+        Command::Grant(verb) => grant::run(&cx, verb),
+        Command::Route(verb) => route::run(&cx, verb),
+        Command::Task(verb) => task::run(&cx, verb),
+        Command::Lease(verb) => lease::run(&cx, verb),
+        Command::Approvals => approval::list(&cx),
+        Command::Approve(id) => approval::decide(&cx, &id, "approve"),
+        Command::Deny(id) => approval::decide(&cx, &id, "deny"),
+        Command::Trust(args) => trust::run(&cx, &args),
+        Command::Audit(verb) => audit::run(&cx, verb),
+        Command::Daemon(args) => daemon::run(&cx, args),
+        Command::Service(verb) => service::run(&cx, &verb),
+        Command::ShellInit(args) => shell_init::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::DemoClient => demo::client(),
+    }
+}
+
+/// Says what is wrong with a command line, or shows the help it asks for; the exit code.
+pub fn usage(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    u8::from(error.use_stderr()) * 2
+}
+
+/// The whole command, for completions and man pages.
+fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_designs_own_examples_parse() {
+        for line in [
+            "hallpass mint github --scope issues:read --resource acme/web --ttl 15m --task triage",
+            "hallpass exec --grant github:issues:read@acme/web --grant openai:chat -- npx some-agent --json",
+            "hallpass credential add openai --fd 3",
+            "hallpass --json grant explain human openai:chat",
+            "hallpass grant add bot openai:chat --body model=one-of:a,b --body max_tokens=max:1000 --rate 60/min",
+            "hallpass lease revoke --token",
+            "hallpass env --leave task_1",
+        ] {
+            Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+        for line in ["hallpass", "hallpass credential add openai value", "hallpass mint", "hallpass exec --"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

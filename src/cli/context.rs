@@ -1,0 +1,108 @@
+//! What every verb gets: how to print, and the daemon when it is needed.
+//!
+//! Owns "ask the daemon, show the answer": with `--json` the answer as it came, members that this
+//! version does not know included; else what the verb makes of it. Reads nothing before it is asked.
+
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::output;
+use crate::{client::Client, error::Result, paths::Paths};
+
+/// The global flags.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context {
+    /// Machine-readable output.
+    pub json: bool,
+}
+
+impl Context {
+    /// Where everything is.
+    ///
+    /// # Errors
+    /// No home folder.
+    pub fn paths(&self) -> Result<Paths> {
+        Paths::find()
+    }
+
+    /// The daemon, started if it has to be.
+    ///
+    /// # Errors
+    /// It is not there and cannot be started.
+    pub fn client(&self) -> Result<Client> {
+        Client::connect(&self.paths()?, true)
+    }
+
+    /// Shows the answer to `GET path`.
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub fn get<R: DeserializeOwned>(&self, path: &str, render: impl FnOnce(&R) -> String) -> Result<u8> {
+        let mut client = self.client()?;
+        if self.json { self.value(&client.get(path)?) } else { self.text(&render(&client.get(path)?)) }
+    }
+
+    /// Shows the answer to `POST path`.
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub fn post<Q: Serialize, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Q,
+        render: impl FnOnce(&R) -> String,
+    ) -> Result<u8> {
+        self.post_waiting(path, body, Duration::ZERO, render)
+    }
+
+    /// The same for a call that may wait for a human.
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub fn post_waiting<Q: Serialize, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Q,
+        extra: Duration,
+        render: impl FnOnce(&R) -> String,
+    ) -> Result<u8> {
+        let mut client = self.client()?;
+        if self.json {
+            self.value(&client.post_waiting(path, body, extra)?)
+        } else {
+            self.text(&render(&client.post_waiting(path, body, extra)?))
+        }
+    }
+
+    /// Shows the answer to `DELETE path`.
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub fn delete<R: DeserializeOwned>(&self, path: &str, render: impl FnOnce(&R) -> String) -> Result<u8> {
+        let mut client = self.client()?;
+        if self.json { self.value(&client.delete(path)?) } else { self.text(&render(&client.delete(path)?)) }
+    }
+
+    /// Prints one thing: as JSON, or rendered.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn show<R: Serialize>(&self, thing: &R, render: impl FnOnce(&R) -> String) -> Result<u8> {
+        if self.json {
+            output::json(thing)?
+        } else {
+            output::text(&render(thing))?
+        }
+        Ok(0)
+    }
+
+    fn value(self, value: &Value) -> Result<u8> {
+        output::json(value).map(|()| 0)
+    }
+
+    fn text(self, text: &str) -> Result<u8> {
+        output::text(text).map(|()| 0)
+    }
+}

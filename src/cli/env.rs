@@ -1,0 +1,199 @@
+//! `hallpass env`: a task's variables for a shell, and the way back.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    context::Context,
+    output,
+    quote::{Syntax, is_variable},
+    task, trust, when,
+};
+use crate::{
+    api::{
+        problem::Code,
+        session::{Env, OpenEnv},
+    },
+    client::Client,
+    error::{Error, Result},
+    scope::Wanted,
+};
+
+/// What `exec` and `env` both take.
+#[derive(Debug, clap::Args)]
+pub struct Session {
+    /// The task, by title, or by the id of an open one
+    #[arg(long)]
+    pub task: Option<String>,
+    /// Who works on it, where neither a task nor an assistant says so
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    pub claim: Option<String>,
+    /// What is needed, such as github:issues:read@acme/web; may be given again. Without any, what the
+    /// project's .hallpass.toml names
+    #[arg(long = "grant", value_name = "ISSUER:SCOPE@RESOURCE")]
+    pub grants: Vec<Wanted>,
+    /// How long the tokens live at the most, such as 1h
+    #[arg(long, value_parser = when::seconds)]
+    pub ttl: Option<u64>,
+    /// Leave this variable as it is, even though it may hold a real key; may be given again
+    #[arg(long, value_name = "VAR")]
+    pub keep: Vec<String>,
+    /// Take no notice of a .hallpass.toml
+    #[arg(long)]
+    pub no_project: bool,
+    /// How long to wait for a human's approval, such as 2m
+    #[arg(long, value_parser = when::seconds)]
+    pub wait: Option<u64>,
+}
+
+/// Print a task's variables for a shell: eval "$(hallpass env --grant openai:chat)".
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    session: Session,
+    /// For which shell; the one that $SHELL names where nothing is said
+    #[arg(long)]
+    shell: Option<Syntax>,
+    /// End this task and print what removes its variables
+    #[arg(long, value_name = "TASK")]
+    leave: Option<String>,
+    /// For the hooks in shell/: save the old values first
+    #[arg(long, hide = true)]
+    hook: bool,
+}
+
+/// A variable of ours that the hooks and the prompt read.
+pub const TASK: &str = "HALLPASS_TASK";
+const TITLE: &str = "HALLPASS_TASK_TITLE";
+const EXPIRES: &str = "HALLPASS_EXPIRES";
+const UNTIL: &str = "HALLPASS_UNTIL";
+const NAMES: &str = "HALLPASS_VARS";
+
+impl Session {
+    /// Opens a task with what it needs; `program` is what will run in it.
+    ///
+    /// # Errors
+    /// What the daemon says; no project file and nothing named.
+    pub fn open(&self, client: &mut Client, program: Option<&str>, bind: bool) -> Result<Env> {
+        let project = self.project()?;
+        let body = OpenEnv {
+            task: Some(self.title(program, project.as_deref())),
+            want: self.grants.clone(),
+            claim: self.claim.clone(),
+            program: program.map(ToOwned::to_owned),
+            project: project.as_deref().map(trust::text).transpose()?,
+            ttl_seconds: self.ttl,
+            bind,
+            wait_seconds: self.wait,
+        };
+        client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))
+    }
+
+    /// What the task is called: what was said, else the program, else the project's folder.
+    pub fn title(&self, program: Option<&str>, project: Option<&std::path::Path>) -> String {
+        let file = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let folder = || project.and_then(|p| p.file_name()).map(|name| name.to_string_lossy().into_owned());
+        self.task.clone().or_else(|| program.map(file)).or_else(folder).unwrap_or_else(|| "shell".into())
+    }
+
+    /// The project whose file says what is needed, where nothing else does.
+    pub fn project(&self) -> Result<Option<PathBuf>> {
+        if self.no_project || !self.grants.is_empty() { Ok(None) } else { trust::find_here() }
+    }
+}
+
+pub fn run(cx: &Context, args: Args) -> Result<u8> {
+    let shell = std::env::var("SHELL").unwrap_or_default();
+    let syntax = if cx.json { Syntax::Json } else { args.shell.unwrap_or_else(|| Syntax::from_shell(&shell)) };
+    if let Some(id) = &args.leave {
+        return leave(cx, syntax, id);
+    }
+    let project = args.session.project()?;
+    if args.session.grants.is_empty() && project.is_none() {
+        return Err(Error::new(Code::Usage, "nothing says what is needed")
+            .hint("name it with --grant ISSUER:SCOPE@RESOURCE, or in the project's .hallpass.toml"));
+    }
+    let env = args.session.open(&mut cx.client()?, None, false)?;
+    let title = args.session.title(None, project.as_deref());
+    if syntax == Syntax::Json {
+        return output::json(&env).map(|()| 0);
+    }
+    let script = zeroize::Zeroizing::new(script(&env, &title, &args.session.keep, syntax, args.hook));
+    output::line(&script)?;
+    Ok(0)
+}
+
+fn leave(cx: &Context, syntax: Syntax, id: &str) -> Result<u8> {
+    let names = std::env::var(NAMES).unwrap_or_default();
+    // The variables go even when the daemon does not answer; the task ends with its time then.
+    if syntax != Syntax::Json {
+        let names = names.split(' ').filter(|name| is_variable(name)).chain([TASK, TITLE, EXPIRES, UNTIL, NAMES]);
+        output::line(&names.map(|name| syntax.unset(name)).collect::<Vec<_>>().join("\n"))?;
+    }
+    let ended: crate::api::task::Task = cx.client()?.post(&task::path(id, "/end"), &())?;
+    if syntax == Syntax::Json {
+        output::json(&ended)?;
+    }
+    Ok(0)
+}
+
+/// The variables to remove: those that may hold a real key, without the kept and the set ones.
+pub fn scrubbed<'a>(env: &'a Env, keep: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let set = |name: &str| env.set.iter().any(|variable| variable.name == name);
+    env.scrub.iter().map(String::as_str).filter(move |name| !keep.iter().any(|kept| kept == name) && !set(name))
+}
+
+/// What says to the command and to the prompt in which task they are.
+pub fn about(env: &Env, title: &str) -> Vec<(&'static str, String)> {
+    let mut about = vec![(TASK, env.task.clone()), (TITLE, crate::principal::printable(title))];
+    if let Ok(at) = env.expires_at.parse::<jiff::Timestamp>() {
+        about.push((EXPIRES, at.as_second().to_string()));
+        about.push((UNTIL, jiff::Zoned::new(at, jiff::tz::TimeZone::system()).strftime("%H:%M").to_string()));
+    }
+    about
+}
+
+fn script(env: &Env, title: &str, keep: &[String], syntax: Syntax, hook: bool) -> String {
+    let set: Vec<_> = env.set.iter().filter(|v| is_variable(&v.name)).collect();
+    let gone: Vec<&str> = scrubbed(env, keep).filter(|name| is_variable(name)).collect();
+    let names = set.iter().map(|v| v.name.as_str()).chain(gone.iter().copied()).collect::<Vec<_>>().join(" ");
+    let mut lines = Vec::new();
+    if hook {
+        lines.push(format!("_hallpass_save {names}"));
+    }
+    lines.extend(gone.iter().map(|name| syntax.unset(name)));
+    lines.extend(set.iter().map(|v| syntax.export(&v.name, v.value.expose())));
+    lines.extend(about(env, title).iter().map(|(name, value)| syntax.export(name, value)));
+    lines.push(syntax.export(NAMES, &names));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{SecretText, session::Variable};
+
+    fn env() -> Env {
+        let variable = |name: &str, value: &str| Variable { name: name.into(), value: SecretText::new(value) };
+        Env {
+            task: "task_1".into(),
+            principal: "human".into(),
+            set: vec![variable("A_KEY", "it's"), variable("bad name;", "x")],
+            scrub: vec!["A_KEY".into(), "B_KEY".into(), "C_KEY".into(), "$(id)".into()],
+            expires_at: "2026-01-02T03:04:05Z".into(),
+            leases: vec![],
+        }
+    }
+
+    #[test]
+    fn exports_and_unsets() {
+        let text = script(&env(), "a \u{1b}b", &["C_KEY".into()], Syntax::Bash, true);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "_hallpass_save A_KEY B_KEY");
+        assert_eq!(lines[1], "unset B_KEY");
+        assert_eq!(lines[2], r"export A_KEY='it'\''s'");
+        assert!(lines.contains(&"export HALLPASS_TASK='task_1'"));
+        assert!(lines.contains(&"export HALLPASS_EXPIRES='1767323045'"));
+        assert!(lines.contains(&"export HALLPASS_VARS='A_KEY B_KEY'"));
+        assert!(!text.contains("id)") && !text.contains("bad name") && !text.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,87 @@
+//! `hallpass mint`: one token on standard output, and nothing else there.
+//!
+//! The fast path: reads no config and no catalogue, and asks the daemon once.
+
+use std::time::Duration;
+
+use super::{context::Context, input, output, task, wanted};
+use crate::{
+    api::lease::{Mint, Minted},
+    error::Result,
+    lease::Rate,
+    scope::{Resource, Scope},
+};
+
+/// Get a token that does one job, for minutes.
+///
+/// Prints only the token; --json prints everything about it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The issuer, with or without its scopes and resources: github, openai:chat,
+    /// github:issues:read@acme/web
+    #[arg(value_name = "ISSUER[:SCOPES][@RESOURCES]")]
+    what: String,
+    /// A scope, such as issues:read; may be given again
+    #[arg(long = "scope", value_delimiter = ',')]
+    scopes: Vec<Scope>,
+    /// A resource, such as acme/web; may be given again
+    #[arg(long = "resource", value_delimiter = ',')]
+    resources: Vec<Resource>,
+    /// How long it lives, such as 15m
+    #[arg(long, value_parser = super::when::seconds)]
+    ttl: Option<u64>,
+    /// The task it belongs to, by id or title; a title that no open task has starts one
+    #[arg(long)]
+    task: Option<String>,
+    /// Who asks, where neither a task nor an assistant says so
+    #[arg(long = "as", value_name = "PRINCIPAL")]
+    claim: Option<String>,
+    /// How often it may be used; 1 is single use
+    #[arg(long)]
+    uses: Option<u32>,
+    /// How many requests in a stretch of time, such as 60/min
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// Narrow the token on standard input instead of asking by a grant
+    #[arg(long, conflicts_with = "parent_fd")]
+    parent: bool,
+    /// Narrow the token on this file descriptor
+    #[arg(long, value_name = "FD")]
+    parent_fd: Option<i32>,
+    /// How long to wait for a human's approval, such as 2m
+    #[arg(long, value_parser = super::when::seconds)]
+    wait: Option<u64>,
+}
+
+pub fn run(cx: &Context, args: Args) -> Result<u8> {
+    let what = wanted::assemble(&args.what, &args.scopes, &args.resources)?;
+    let subject_token = match (args.parent, args.parent_fd) {
+        (_, Some(fd)) => Some(input::from_fd(fd)?),
+        (true, None) => Some(input::secret("token to narrow", None)?.value),
+        (false, None) => None,
+    };
+    let mut client = cx.client()?;
+    let task = match &args.task {
+        Some(text) => Some(task::find_or_start(&mut client, text, args.claim.as_deref(), args.ttl)?),
+        None => None,
+    };
+    let body = Mint {
+        what,
+        ttl_seconds: args.ttl,
+        task,
+        claim: args.claim,
+        subject_token,
+        uses: args.uses,
+        rate: args.rate,
+        wait_seconds: args.wait,
+    };
+    // The daemon's own default for an approval is two minutes.
+    let extra = Duration::from_secs(args.wait.unwrap_or(120));
+    if cx.json {
+        output::json(&client.post_waiting::<_, serde_json::Value>("/v1/mint", &body, extra)?)?;
+    } else {
+        let minted: Minted = client.post_waiting("/v1/mint", &body, extra)?;
+        output::line(minted.access_token.expose())?;
+    }
+    Ok(0)
+}

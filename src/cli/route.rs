@@ -1,0 +1,114 @@
+//! `hallpass route`: the gateway's upstreams and the scopes each of them has.
+
+use clap::{Args, Subcommand};
+
+use super::{
+    context::Context,
+    output::{BOLD, DIM, safe, styled},
+    table::{Rows, facts},
+};
+use crate::{
+    api::{
+        Done, List,
+        route::{AddRoute, Route},
+    },
+    client::segment,
+    error::Result,
+};
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// All routes
+    List,
+    /// One route: where its key goes, and its scopes
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Add a route of your own
+    Add(Add),
+    /// Remove a route of your own
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    /// A new name
+    name: String,
+    /// The upstream: an https URL with an optional path
+    base_url: String,
+    /// Where the key goes: bearer, header:NAME, basic or query:NAME
+    #[arg(long)]
+    auth: Option<String>,
+    /// A scope, as NAME=METHOD /path/{part}; may be given again. Without any: read (GET, HEAD) and write
+    #[arg(long = "scope", value_name = "RULE")]
+    scopes: Vec<String>,
+    /// A variable its SDKs read the key from; may be given again
+    #[arg(long, value_name = "NAME")]
+    key_env: Vec<String>,
+    /// A variable its SDKs read the base URL from; may be given again
+    #[arg(long, value_name = "NAME")]
+    base_url_env: Vec<String>,
+    /// Allow an upstream on this machine or in a private network, and plain http to it
+    #[arg(long)]
+    allow_private: bool,
+}
+
+pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
+    match verb {
+        Verb::List => cx.get("/v1/routes", render_list),
+        Verb::Show { name } => cx.get(&format!("/v1/routes/{}", segment(&name)), render),
+        Verb::Add(a) => {
+            let body = AddRoute {
+                name: a.name,
+                base_url: a.base_url,
+                auth: a.auth,
+                scopes: a.scopes,
+                key_env: a.key_env,
+                base_url_env: a.base_url_env,
+                allow_private: a.allow_private,
+            };
+            cx.post("/v1/routes", &body, |r: &Route| {
+                format!(
+                    "route {} is added; `hallpass credential add {}` gives it its key",
+                    safe(&r.name),
+                    safe(&r.name)
+                )
+            })
+        }
+        Verb::Remove { name } => {
+            cx.delete(&format!("/v1/routes/{}", segment(&name)), |_: &Done| format!("route {name} is removed"))
+        }
+    }
+}
+
+fn render_list(list: &List<Route>) -> String {
+    let mut rows = Rows::new(&["name", "upstream", "scopes"]);
+    for r in &list.items {
+        let scopes: Vec<&str> = r.scopes.iter().map(|s| s.name.as_str()).collect();
+        let name = if r.custom { format!("{} (yours)", r.name) } else { r.name.clone() };
+        rows.row(&[&name, &r.base_url, &scopes.join(", ")]);
+    }
+    rows.render("no routes")
+}
+
+fn render(r: &Route) -> String {
+    let mut text = facts(&[
+        ("name", r.name.clone()),
+        ("upstream", r.base_url.clone()),
+        ("key goes to", r.auth.clone()),
+        ("key variables", r.key_env.join(", ")),
+        ("URL variables", r.base_url_env.join(", ")),
+    ]);
+    for scope in &r.scopes {
+        let resource = scope.resource.as_ref().map(|r| format!("  resource {}", safe(r))).unwrap_or_default();
+        text.push_str(&format!("\n\n{}  {}{resource}", styled(BOLD, &safe(&scope.name)), safe(&scope.description)));
+        for rule in &scope.allow {
+            text.push_str(&format!("\n  {}", styled(DIM, &safe(rule))));
+        }
+    }
+    text
+}

@@ -1,0 +1,305 @@
+//! The blocking client of the API's socket: no tokio, nothing read that the call does not need.
+//!
+//! Owns connecting (peer checked before a byte is sent, busy sockets tried again) and one exchange
+//! of JSON. Must never print, and never log what it sends or gets.
+
+mod http;
+mod start;
+
+use std::{
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+use interprocess::local_socket::{GenericFilePath, Stream, prelude::*};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    api::problem::{Code, Problem},
+    error::{Error, Result},
+    paths::Paths,
+};
+
+pub use http::{Answer, MAX_ANSWER};
+pub use start::{autostart_wanted, last_log_line};
+
+/// How long a call waits for its answer where the call itself says nothing: longer than any store's
+/// deadline.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a busy socket is tried again.
+const BUSY_FOR: Duration = Duration::from_secs(2);
+
+/// A connection to the daemon.
+pub struct Client {
+    paths: Paths,
+    stream: Option<Stream>,
+    used: bool,
+}
+
+impl Client {
+    /// Connects; with `autostart`, starts the daemon when none is running (`HALLPASS_AUTOSTART=0` and
+    /// the config's `daemon.autostart` turn that off).
+    ///
+    /// # Errors
+    /// `daemon_unavailable` when there is no daemon, `io` when the socket is somebody else's.
+    pub fn connect(paths: &Paths, autostart: bool) -> Result<Self> {
+        let stream = match open(paths) {
+            Ok(stream) => stream,
+            Err(Failed::Absent(error)) => {
+                if !autostart || !autostart_wanted(paths) {
+                    return Err(absent(paths, &error));
+                }
+                start::start(paths, || match open(paths) {
+                    Ok(stream) => Ok(Some(stream)),
+                    Err(Failed::Absent(_)) => Ok(None),
+                    Err(Failed::Other(error)) => Err(error),
+                })?
+            }
+            Err(Failed::Other(error)) => return Err(error),
+        };
+        Ok(Self { paths: paths.clone(), stream: Some(stream), used: false })
+    }
+
+    /// `GET path`.
+    ///
+    /// # Errors
+    /// The daemon's problem, or why there is no answer.
+    pub fn get<R: DeserializeOwned>(&mut self, path: &str) -> Result<R> {
+        decode(&self.request("GET", path, &[], None)?)
+    }
+
+    /// `POST path` with a JSON body; `&()` sends none.
+    ///
+    /// # Errors
+    /// The daemon's problem, or why there is no answer.
+    pub fn post<Q: Serialize, R: DeserializeOwned>(&mut self, path: &str, body: &Q) -> Result<R> {
+        decode(&self.request("POST", path, &encode(body)?, None)?)
+    }
+
+    /// `POST path` that may wait this much longer than others, such as for a human's approval.
+    ///
+    /// # Errors
+    /// The daemon's problem, or why there is no answer.
+    pub fn post_waiting<Q: Serialize, R: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &Q,
+        extra: Duration,
+    ) -> Result<R> {
+        decode(&self.request("POST", path, &encode(body)?, Some(extra))?)
+    }
+
+    /// `DELETE path`.
+    ///
+    /// # Errors
+    /// The daemon's problem, or why there is no answer.
+    pub fn delete<R: DeserializeOwned>(&mut self, path: &str) -> Result<R> {
+        decode(&self.request("DELETE", path, &[], None)?)
+    }
+
+    /// One exchange; the body of a good answer. A kept connection that the daemon closed meanwhile is
+    /// opened again once, before anything was sent on it that could have had an effect.
+    fn request(&mut self, method: &str, path: &str, body: &[u8], extra: Option<Duration>) -> Result<Vec<u8>> {
+        let wait = ANSWER_TIMEOUT.saturating_add(extra.unwrap_or_default());
+        let kept = self.used && self.stream.is_some();
+        match self.exchange(method, path, body, wait) {
+            Err(http::Broken::ClosedEarly) if kept => {
+                self.stream = None;
+                self.exchange(method, path, body, wait)
+            }
+            other => other,
+        }
+        .map_err(|broken| broken.into_error(wait))
+        .and_then(|answer| if answer.status < 400 { Ok(answer.body) } else { Err(problem(&answer)) })
+    }
+
+    fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        wait: Duration,
+    ) -> std::result::Result<Answer, http::Broken> {
+        if self.stream.is_none() {
+            let stream = open(&self.paths).map_err(|failed| {
+                http::Broken::Refused(match failed {
+                    Failed::Absent(error) => absent(&self.paths, &error),
+                    Failed::Other(error) => error,
+                })
+            })?;
+            self.stream = Some(stream);
+            self.used = false;
+        }
+        let Some(stream) = self.stream.as_mut() else { return Err(http::Broken::ClosedEarly) };
+        self.used = true;
+        let message = zeroize::Zeroizing::new(http::request(method, path, body));
+        let outcome = send(stream, &message, wait).and_then(|()| http::read_answer(stream, Instant::now() + wait));
+        match outcome {
+            Ok(answer) => {
+                if answer.close {
+                    self.stream = None;
+                }
+                Ok(answer)
+            }
+            Err(broken) => {
+                self.stream = None;
+                Err(broken)
+            }
+        }
+    }
+}
+
+/// One part of a path, percent-encoded.
+pub fn segment(text: &str) -> String {
+    const KEEP: percent_encoding::AsciiSet =
+        percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    percent_encoding::utf8_percent_encode(text, &KEEP).to_string()
+}
+
+enum Failed {
+    /// Nobody listens there.
+    Absent(io::Error),
+    Other(Error),
+}
+
+fn open(paths: &Paths) -> std::result::Result<Stream, Failed> {
+    let path = paths.socket();
+    let started = Instant::now();
+    let mut tries: u32 = 0;
+    loop {
+        let name = path.as_os_str().to_fs_name::<GenericFilePath>().map_err(|e| Failed::Other(unusable(&path, &e)))?;
+        match Stream::connect(name) {
+            Ok(stream) => {
+                check_peer(&stream, &path).map_err(Failed::Other)?;
+                return Ok(stream);
+            }
+            // The listener's queue is full: EAGAIN on Linux. ECONNREFUSED may be that on other
+            // systems, or a dead socket; the first refusals are tried again for a moment only.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && started.elapsed() < BUSY_FOR => {}
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused && tries < 3 => {}
+            Err(e) if absent_kind(e.kind()) => return Err(Failed::Absent(e)),
+            Err(e) => return Err(Failed::Other(unusable(&path, &e))),
+        }
+        tries = tries.saturating_add(1);
+        std::thread::sleep(pause(tries));
+    }
+}
+
+/// A pause that grows to 50 ms with jitter, so that many clients do not come back together.
+fn pause(tries: u32) -> Duration {
+    let most = 2_000_u64.saturating_mul(1 << tries.min(5)).min(50_000);
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let noise = u64::from(clock.subsec_nanos()).wrapping_mul(2_654_435_761) ^ u64::from(std::process::id());
+    Duration::from_micros(most / 2 + noise % (most / 2).max(1))
+}
+
+fn absent_kind(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotADirectory
+    )
+}
+
+fn check_peer(stream: &Stream, path: &std::path::Path) -> Result<()> {
+    let owner = stream.peer_creds().map_err(|e| unusable(path, &e))?.euid();
+    if owner.is_none_or(|uid| uid == crate::sys::uid()) {
+        return Ok(());
+    }
+    Err(Error::new(Code::DaemonUnavailable, format!("the socket {} belongs to another user's process", path.display()))
+        .hint("nothing was sent to it; remove the file, or set HALLPASS_SOCKET to a path of your own"))
+}
+
+fn unusable(path: &std::path::Path, error: &io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => "the folder and the socket must be yours; `hallpass doctor` tells more",
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+            "a socket's path may be 107 bytes long; set HALLPASS_HOME or HALLPASS_SOCKET to a shorter one"
+        }
+        _ => "`hallpass doctor` tells more",
+    };
+    Error::new(Code::DaemonUnavailable, format!("cannot connect to {}: {error}", path.display())).hint(hint)
+}
+
+fn absent(paths: &Paths, error: &io::Error) -> Error {
+    Error::new(
+        Code::DaemonUnavailable,
+        format!("the hallpass daemon is not running ({}: {error})", paths.socket().display()),
+    )
+    .hint("start it with `hallpass service install`, or in the foreground with `hallpass daemon`")
+}
+
+fn send(stream: &mut Stream, message: &[u8], wait: Duration) -> std::result::Result<(), http::Broken> {
+    stream.set_send_timeout(Some(wait)).map_err(http::Broken::Io)?;
+    stream.set_recv_timeout(Some(wait)).map_err(http::Broken::Io)?;
+    match stream.write_all(message) {
+        Ok(()) => Ok(()),
+        // The daemon may have answered (413, 503) and closed before it read all: read what it said.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(e) => Err(http::Broken::Io(e)),
+    }
+}
+
+fn encode<Q: Serialize>(body: &Q) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    let bytes = serde_json::to_vec(body).map_err(|_| Error::internal("a request could not be written as JSON"))?;
+    let bytes = zeroize::Zeroizing::new(bytes);
+    Ok(if bytes.as_slice() == b"null" { zeroize::Zeroizing::default() } else { bytes })
+}
+
+fn decode<R: DeserializeOwned>(body: &[u8]) -> Result<R> {
+    serde_json::from_slice(body).map_err(|e| {
+        // serde's text may quote a value; line and column cannot.
+        Error::new(
+            Code::Version,
+            format!("the daemon's answer is not what this version expects (line {}, column {})", e.line(), e.column()),
+        )
+        .hint("the daemon may be another version: restart it, and look at `hallpass --json status`")
+    })
+}
+
+fn problem(answer: &Answer) -> Error {
+    match serde_json::from_slice::<Problem>(&answer.body) {
+        Ok(problem) => problem.into(),
+        Err(_) => Error::new(Code::Version, format!("the daemon answered {} without saying why", answer.status))
+            .hint("is it hallpass that listens on the socket? `hallpass doctor` tells more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_one_part_of_a_path() {
+        assert_eq!(segment("openai-work.2"), "openai-work.2");
+        assert_eq!(segment("../a b/%2f"), "..%2Fa%20b%2F%252f");
+    }
+
+    #[test]
+    fn a_missing_socket_is_daemon_unavailable_and_nothing_is_started() {
+        let home = tempfile::tempdir().unwrap();
+        let error = Client::connect(&Paths::under(home.path(), None), false).err().unwrap();
+        assert_eq!(error.code, Code::DaemonUnavailable);
+        assert!(error.hint.unwrap().contains("hallpass daemon"));
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_says_so() {
+        let paths = Paths::under(&std::path::Path::new("/tmp").join("x".repeat(200)), None);
+        let error = Client::connect(&paths, false).err().unwrap();
+        assert!(error.hint.unwrap().contains("shorter"), "{}", error.detail);
+    }
+
+    #[test]
+    fn a_foreign_problem_and_a_foreign_answer_are_told_apart() {
+        let answer = |body: &str| Answer { status: 404, body: body.into(), close: false };
+        let known = serde_json::to_string(&Problem::new(Code::NotFound, "no".into(), None)).unwrap();
+        assert_eq!(problem(&answer(&known)).code, Code::NotFound);
+        let future = known.replace("\"not_found\"", "\"from_the_future\"");
+        assert_eq!(problem(&answer(&future)).code, Code::Other);
+        assert_eq!(problem(&answer("<html>")).code, Code::Version);
+    }
+}
