@@ -69,3 +69,8 @@ pub(super) fn harden() -> Vec<Protection> {
         protection("pinned callers", false, "macOS has no pidfd"),
     ]
 }
+
+/// Not read on this platform.
+pub(super) fn program(_pid: i32) -> Option<String> {
+    None
+}

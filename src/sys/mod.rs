@@ -4,6 +4,7 @@
 //! peer of a socket, processes, locked memory. Every function is there on every platform; where a
 //! platform has no answer the result says so. Decides nothing: policy is made of what it returns.
 
+pub mod activation;
 mod clock;
 mod files;
 mod harden;

@@ -26,6 +26,12 @@ pub fn key(pid: i32) -> Option<ProcessKey> {
     platform::key(pid)
 }
 
+/// The program the process runs now, as a label to compare; `None` when it cannot be told. It changes
+/// when the process becomes another program (execve(2)).
+pub fn program(pid: i32) -> Option<String> {
+    platform::program(pid)
+}
+
 /// A descriptor that becomes readable when the process ends (pidfd_open(2)). `NotFound` when there is no
 /// such process, `Unsupported` where the platform has none.
 pub fn open_pidfd(pid: i32) -> io::Result<Pin> {

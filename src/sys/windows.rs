@@ -54,3 +54,8 @@ pub(super) fn open_pidfd(_pid: i32) -> io::Result<OwnedHandle> {
 pub(super) fn harden() -> Vec<Protection> {
     vec![protection("not traceable", false, "not written for Windows")]
 }
+
+/// Not read on this platform.
+pub(super) fn program(_pid: i32) -> Option<String> {
+    None
+}
