@@ -5,8 +5,10 @@
 //! platform has no answer the result says so. Decides nothing: policy is made of what it returns.
 
 mod clock;
+pub mod durable;
 mod files;
 mod harden;
+pub mod keyring;
 pub mod memory;
 pub mod peer;
 pub mod process;
