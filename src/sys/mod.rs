@@ -6,8 +6,10 @@
 
 pub mod activation;
 mod clock;
+pub mod durable;
 mod files;
 mod harden;
+pub mod keyring;
 pub mod memory;
 pub mod peer;
 pub mod process;

@@ -1,5 +1,6 @@
 //! Linux.
 
+pub(super) mod keyring;
 mod procfs;
 mod protect;
 mod socket;
