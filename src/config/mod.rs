@@ -1,8 +1,34 @@
 //! The config: issuers, grants, routes, rules and settings, as the daemon uses them.
+//!
+//! Owns what a valid config is. It holds no secret, and since somebody may still have pasted one into
+//! it, no error repeats a value of the file: file, line, column and key are enough to find it.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+pub mod assistants;
+pub mod duration;
+pub mod edit;
+pub(crate) mod place;
+pub mod raw;
 
-use crate::{api::credential::StoreKind, gateway::catalogue::Route, policy::Grant, principal::Rule};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    api::{credential::StoreKind, problem::Code},
+    error::{Error, Result},
+    gateway::catalogue::Route,
+    policy::Grant,
+    principal::Rule,
+};
+
+/// The largest config file that is read, in bytes.
+pub const MAX_FILE: u64 = 1024 * 1024;
+/// The longest life of one token that a grant may give. Longer work mints again.
+pub const MAX_TTL: Duration = Duration::from_secs(24 * 3600);
+/// The longest life of one token under a grant that says nothing of it.
+pub const DEFAULT_MAX_TTL: Duration = Duration::from_secs(3600);
 
 /// A validated config.
 #[derive(Clone, Debug)]
@@ -23,6 +49,74 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Rules that name assistants, on top of the built-in ones.
     pub assistants: Vec<Rule>,
+    /// What is allowed and probably not meant, such as a grant for an issuer that does not exist.
+    pub warnings: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store: StoreConfig::default(),
+            gateway_port: None,
+            autostart: true,
+            approval_timeout: Duration::from_secs(120),
+            issuers: BTreeMap::new(),
+            grants: Vec::new(),
+            routes: Vec::new(),
+            assistants: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file; a missing one is a config of defaults.
+    pub fn load(path: &Path) -> Result<Self> {
+        match read_file(path, MAX_FILE)? {
+            Some(text) => Self::parse(&text, path),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Checks a config's text; `path` is for the errors and for paths that are relative to the file.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        raw::parse(text, path)
+    }
+}
+
+/// A path from the config: `~/` is the home folder, and a relative one is relative to the file.
+fn resolve(text: &str, config: &Path) -> PathBuf {
+    match text.strip_prefix("~/").and_then(|rest| crate::sys::home().map(|home| home.join(rest))) {
+        Some(path) => path,
+        None => config.parent().unwrap_or(Path::new("")).join(text),
+    }
+}
+
+/// Reads a plain file of at most `limit` bytes; `None` where there is none.
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Option<String>> {
+    use std::{io::Read as _, os::unix::fs::OpenOptionsExt as _};
+    let place = path.display();
+    let failed = |what: String| Error::new(Code::Config, what).hint(format!("look at {place}"));
+    // Without O_NONBLOCK a FIFO in the file's place would hang the reader.
+    let file = match std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(format!("{place} cannot be read: {e}"))),
+    };
+    let metadata = file.metadata().map_err(|e| failed(format!("{place} cannot be read: {e}")))?;
+    if !metadata.is_file() {
+        return Err(failed(format!("{place} is no plain file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| failed(format!("{place} cannot be read: {e}")))?;
+    if bytes.len() as u64 > limit {
+        return Err(failed(format!("{place} is larger than {} KiB", limit / 1024)));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|e| {
+        let before = e.as_bytes().get(..e.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        failed(format!("{place}:{line}: this is not UTF-8 text"))
+    })
 }
 
 /// The chosen store.
@@ -38,6 +132,18 @@ pub struct StoreConfig {
     pub cache: Duration,
     /// How long one call to the store may take.
     pub deadline: Duration,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::Keyring,
+            file: None,
+            identity: None,
+            cache: Duration::from_secs(300),
+            deadline: Duration::from_secs(10),
+        }
+    }
 }
 
 /// A configured way to turn a credential into short-lived tokens.

@@ -1,0 +1,486 @@
+//! One stream's files: append, keep what could not be written, mend, rotate.
+//!
+//! Owns the promise that the file always ends with a whole line, that lines reach it in the order of
+//! the chain, and that nothing is dropped without a line that says so.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Decision, Record,
+    line::{self, Head, Line},
+};
+use crate::{api::problem::Code, error::Error, principal::Kind};
+
+/// What a stream may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// A file this large is rotated.
+    pub(super) file_bytes: u64,
+    /// The most lines kept in memory while they cannot be written.
+    pub(super) pending_lines: usize,
+    /// The most bytes of them.
+    pub(super) pending_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { file_bytes: 64 * 1024 * 1024, pending_lines: 1000, pending_bytes: 1024 * 1024 }
+    }
+}
+
+/// After so many records, or so many milliseconds, the file's place is looked at again.
+const LOOK_EVERY: (u32, i64) = (64, 1000);
+/// How much of a file's end is read to find its last line.
+const TAIL: u64 = 2 * line::MAX_LINE as u64;
+
+/// One kind's stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) kind: Kind,
+    dir: PathBuf,
+    limits: Limits,
+    open: Option<Open>,
+    /// The newest line made, written or kept.
+    made: Option<Head>,
+    /// The newest line in the file.
+    written: Option<Head>,
+    /// The newest line as `heads.json` had it at start-up.
+    known: Option<Head>,
+    pending: VecDeque<(Vec<u8>, Head)>,
+    pending_bytes: usize,
+    /// Records that did not fit into `pending`.
+    lost: u64,
+    error: Option<io::Error>,
+    dirty: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    device: u64,
+    inode: u64,
+    /// Up to here the file holds whole lines.
+    length: u64,
+    /// Something may stand after `length`.
+    torn: bool,
+    unlooked: u32,
+    looked_ms: i64,
+}
+
+impl Stream {
+    pub(super) fn new(dir: &Path, kind: Kind, known: Option<Head>, limits: Limits) -> Self {
+        Self {
+            kind,
+            dir: dir.into(),
+            limits,
+            open: None,
+            made: None,
+            written: None,
+            known,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            lost: 0,
+            error: None,
+            dirty: false,
+        }
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.path().symlink_metadata().is_ok()
+    }
+
+    pub(super) fn error(&self) -> Option<String> {
+        self.error.as_ref().map(super::describe)
+    }
+
+    pub(super) fn written(&self) -> Option<&Head> {
+        self.written.as_ref().filter(|head| head.seq > 0)
+    }
+
+    /// Puts one record into the file, or, with an error, into memory.
+    pub(super) fn record(&mut self, record: &Record<'_>, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        if self.error.is_none() && self.pending.is_empty() {
+            match self.look(now_ms, buffer) {
+                Ok(()) => {}
+                Err(e) => self.error = Some(e),
+            }
+        }
+        if self.error.is_none() && self.pending.is_empty() {
+            let head = self.made.clone().unwrap_or_else(|| line::genesis(self.kind));
+            let next = buffer.write(record, now_ms, &head);
+            match self.append(buffer.bytes()) {
+                Ok(()) => {
+                    self.made = Some(next.clone());
+                    self.written = Some(next);
+                    return Ok(());
+                }
+                Err(e) => self.error = Some(e),
+            }
+        }
+        // Without a head (the file could not even be opened) no line can be chained.
+        let fits = self.pending.len() < self.limits.pending_lines && self.pending_bytes < self.limits.pending_bytes;
+        match &self.made {
+            Some(head) if fits => {
+                let next = buffer.write(record, now_ms, head);
+                self.pending_bytes += buffer.bytes().len();
+                self.pending.push_back((buffer.bytes().to_vec(), next.clone()));
+                self.made = Some(next);
+            }
+            _ => self.lost += 1,
+        }
+        Err(self.error.as_ref().map_or_else(|| io::Error::other("lines are waiting"), copy))
+    }
+
+    /// Writes what was kept, in order; clears the error once all of it is written.
+    pub(super) fn flush(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        if self.error.is_none() && self.pending.is_empty() {
+            return Ok(());
+        }
+        match self.try_flush(now_ms, buffer) {
+            Ok(()) => {
+                self.error = None;
+                Ok(())
+            }
+            Err(e) => {
+                self.error = Some(copy(&e));
+                Err(e)
+            }
+        }
+    }
+
+    fn try_flush(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        self.ensure_open(now_ms, buffer)?;
+        self.mend_tail()?;
+        while let Some((bytes, head)) = self.pending.front().cloned() {
+            self.append(&bytes)?;
+            self.pending_bytes = self.pending_bytes.saturating_sub(bytes.len());
+            self.written = Some(head);
+            self.pending.pop_front();
+        }
+        if self.lost > 0 {
+            let detail = format!("{} records could not be kept while the log could not be written", self.lost);
+            self.note("stream.lost", Decision::Failed, &detail, now_ms, buffer)?;
+            self.lost = 0;
+        }
+        Ok(())
+    }
+
+    /// Brings it to disk, if anything was written.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if let (true, Some(open)) = (self.dirty, &self.open) {
+            open.file.sync_data()?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Opens the file if it is not open, and mends what a crash left.
+    pub(super) fn ensure_open(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        let opened = self.try_open(now_ms, buffer);
+        self.error = opened.as_ref().err().map(copy);
+        opened
+    }
+
+    fn try_open(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        if let Err(error) = private_dir(&self.dir).map_err(|e| io::Error::other(e.detail))?.map_or(Ok(()), Err) {
+            return Err(error);
+        }
+        let file = open_append(&self.path())?;
+        let metadata = file.metadata()?;
+        let end = read_end(&file, metadata.len())?;
+        let mut notes: Vec<(&'static str, String)> = Vec::new();
+        let mut length = metadata.len();
+        if end.torn > 0 {
+            if end.torn_is_whole {
+                (&file).write_all(b"\n")?;
+                length += 1;
+                notes.push(("stream.recovered", "the last line lacked its end, which was added".into()));
+            } else {
+                let aside = self.move_aside(&file, length - end.torn, end.torn, now_ms)?;
+                length -= end.torn;
+                notes.push(("stream.recovered", format!("{} bytes of a torn line were moved to {aside}", end.torn)));
+            }
+        }
+        let mut found = end.head;
+        if found.is_none() {
+            found = self.last_rotated()?;
+        }
+        let mut head = found.clone().unwrap_or_else(|| line::genesis(self.kind));
+        // After our own reopening, `made` is where the chain goes on; at start-up `known` is the most
+        // that is on record elsewhere.
+        let expected = self.written.clone().or_else(|| self.known.clone());
+        if let Some(expected) = expected.filter(|expected| expected.seq > head.seq) {
+            let detail = format!(
+                "the file ended at line {}, and line {} with hash {} was the last on record",
+                head.seq, expected.seq, expected.hash
+            );
+            let event = if found.is_none() { "stream.started" } else { "stream.cut" };
+            notes.push((event, detail));
+            head = expected;
+        }
+        self.open = Some(Open {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            file,
+            length,
+            torn: false,
+            unlooked: 0,
+            looked_ms: now_ms,
+        });
+        self.written = Some(head.clone());
+        if self.pending.is_empty() {
+            self.made = Some(head);
+        }
+        while let Some((bytes, head)) = self.pending.front().cloned() {
+            self.append(&bytes)?;
+            self.pending_bytes = self.pending_bytes.saturating_sub(bytes.len());
+            self.written = Some(head);
+            self.pending.pop_front();
+        }
+        for (event, detail) in notes {
+            self.note(event, Decision::Done, &detail, now_ms, buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Opens, rotates, or starts anew where the file was moved or deleted under us.
+    fn look(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        let (every, ms) = LOOK_EVERY;
+        let Some(open) = &mut self.open else { return self.ensure_open(now_ms, buffer) };
+        open.unlooked += 1;
+        if open.length >= self.limits.file_bytes {
+            self.rotate()?;
+            return self.ensure_open(now_ms, buffer);
+        }
+        if open.unlooked < every && now_ms.saturating_sub(open.looked_ms) < ms {
+            return Ok(());
+        }
+        open.unlooked = 0;
+        open.looked_ms = now_ms;
+        let (device, inode) = (open.device, open.inode);
+        let there = self.path().symlink_metadata();
+        if there.as_ref().is_ok_and(|m| (m.dev(), m.ino()) == (device, inode)) {
+            return Ok(());
+        }
+        self.open = None;
+        self.ensure_open(now_ms, buffer)
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.sync()?;
+        let next = rotated(&self.dir, self.kind)?.last().map_or(1, |(number, _)| number + 1);
+        fs::rename(self.path(), self.dir.join(format!("{}.{next}", file_name(self.kind))))?;
+        self.open = None;
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.mend_tail()?;
+        let Some(open) = &mut self.open else { return Err(io::Error::other("the stream is not open")) };
+        let written = loop {
+            match (&open.file).write(bytes) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        match written {
+            Ok(n) if n == bytes.len() => {
+                open.length += n as u64;
+                self.dirty = true;
+                Ok(())
+            }
+            Ok(_) => {
+                // Half a line: take it back, now or before the next line.
+                open.torn = true;
+                let _ = self.mend_tail();
+                Err(io::Error::new(io::ErrorKind::StorageFull, "only a part of a line could be written"))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn mend_tail(&mut self) -> io::Result<()> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.torn) {
+            open.file.set_len(open.length)?;
+            open.torn = false;
+        }
+        Ok(())
+    }
+
+    /// A line about the stream itself.
+    fn note(
+        &mut self,
+        event: &'static str,
+        decision: Decision,
+        detail: &str,
+        now_ms: i64,
+        buffer: &mut Line,
+    ) -> io::Result<()> {
+        let record = Record { decision, detail: Some(detail), ..Record::new(event, "hallpass", self.kind) };
+        let head = self.made.clone().unwrap_or_else(|| line::genesis(self.kind));
+        let next = buffer.write(&record, now_ms, &head);
+        self.append(buffer.bytes())?;
+        self.made = Some(next.clone());
+        self.written = Some(next);
+        Ok(())
+    }
+
+    fn move_aside(&self, file: &File, from: u64, count: u64, now_ms: i64) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        let mut source: &File = file;
+        source.seek(SeekFrom::Start(from))?;
+        source.take(count).read_to_end(&mut bytes)?;
+        let mut name = format!("{}.torn-{}", self.kind.word(), line::time_text(now_ms).replace(':', ""));
+        let aside = match create_new(&self.dir.join(&name)) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                name.push_str(&format!("-{from}"));
+                create_new(&self.dir.join(&name))
+            }
+            other => other,
+        };
+        let mut aside = aside?;
+        aside.write_all(&bytes)?;
+        aside.sync_all()?;
+        file.set_len(from)?;
+        Ok(name)
+    }
+
+    fn last_rotated(&self) -> io::Result<Option<Head>> {
+        let Some((_, path)) = rotated(&self.dir, self.kind)?.pop() else { return Ok(None) };
+        let file = open_read(&path)?;
+        let length = file.metadata()?.len();
+        Ok(read_end(&file, length)?.head)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.join(file_name(self.kind))
+    }
+
+    #[cfg(test)]
+    pub(super) fn divert(&mut self, file: File) -> Option<File> {
+        self.open.as_mut().map(|open| std::mem::replace(&mut open.file, file))
+    }
+}
+
+/// What stands at a file's end.
+struct End {
+    /// The last line that is one of ours.
+    head: Option<Head>,
+    /// Bytes after the last whole line, or of a last line that is no JSON.
+    torn: u64,
+    /// Those bytes are a whole line but for its newline.
+    torn_is_whole: bool,
+}
+
+fn read_end(mut file: &File, length: u64) -> io::Result<End> {
+    let from = length.saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let (mut lines, rest) = bytes.split_at_checked(whole).unwrap_or((&bytes, &[]));
+    let mut torn = rest.len() as u64;
+    if !rest.is_empty() && line::is_intact(rest) && line::parse(rest).is_some() {
+        let head = line::parse(rest).map(|entry| Head { seq: entry.seq, hash: entry.hash });
+        return Ok(End { head, torn, torn_is_whole: true });
+    }
+    // A last line that is no JSON is what a power cut leaves; what stands before it stays where it is.
+    loop {
+        let body = lines.strip_suffix(b"\n").unwrap_or(lines);
+        if body.is_empty() {
+            return Ok(End { head: None, torn, torn_is_whole: false });
+        }
+        let start = body.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let (before, last) = body.split_at_checked(start).unwrap_or((&[], body));
+        if let Some(entry) = line::parse(last) {
+            return Ok(End { head: Some(Head { seq: entry.seq, hash: entry.hash }), torn, torn_is_whole: false });
+        }
+        torn += lines.len().saturating_sub(before.len()) as u64;
+        lines = before;
+    }
+}
+
+/// The name of the file a kind's lines go to.
+pub(super) fn file_name(kind: Kind) -> String {
+    format!("{}.jsonl", kind.word())
+}
+
+/// A kind's rotated files, oldest first.
+pub(super) fn rotated(dir: &Path, kind: Kind) -> io::Result<Vec<(u64, PathBuf)>> {
+    let prefix = format!("{}.", file_name(kind));
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let number = entry.file_name().to_str().and_then(|n| n.strip_prefix(&prefix)).and_then(|n| n.parse().ok());
+        if let Some(number) = number {
+            found.push((number, entry.path()));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The folder, made where it is missing. `Err` for a folder that is not ours alone; `Ok(Some)` for one
+/// that cannot be made now.
+pub(super) fn private_dir(dir: &Path) -> Result<Option<io::Error>, Error> {
+    let made = DirBuilder::new().recursive(true).mode(crate::paths::DIR_MODE).create(dir);
+    let metadata = match (made, dir.symlink_metadata()) {
+        (_, Ok(metadata)) => metadata,
+        (Err(e), Err(_)) | (Ok(()), Err(e)) => return Ok(Some(e)),
+    };
+    let place = dir.display();
+    let wrong = |what: &str, hint: String| Err(Error::new(Code::StateUnwritable, what).hint(hint));
+    if !metadata.is_dir() {
+        return wrong(
+            &format!("{place} is a link or no folder, so the audit log is not written there"),
+            format!("move {place} away; hallpass makes the folder anew"),
+        );
+    }
+    if metadata.uid() != crate::sys::uid() {
+        return wrong(&format!("{place} belongs to another user"), format!("move {place} away"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return wrong(&format!("{place} is open to other users"), format!("chmod 700 '{place}'"));
+    }
+    Ok(None)
+}
+
+fn open_append(path: &Path) -> io::Result<File> {
+    regular(options().append(true).create(true), path)
+}
+
+pub(super) fn open_read(path: &Path) -> io::Result<File> {
+    regular(&mut options(), path)
+}
+
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
+    regular(options().write(true).create_new(true), path)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    // Without O_NONBLOCK a FIFO in the file's place would hang the daemon.
+    options.read(true).mode(crate::paths::FILE_MODE).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options
+}
+
+fn regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "something that is no plain file is in its place"));
+    }
+    Ok(file)
+}
+
+fn copy(e: &io::Error) -> io::Error {
+    e.raw_os_error().map_or_else(|| io::Error::new(e.kind(), e.to_string()), io::Error::from_raw_os_error)
+}
