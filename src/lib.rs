@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod error;
+pub mod exec;
 pub mod gateway;
 pub mod http;
 pub mod lease;

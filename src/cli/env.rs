@@ -147,7 +147,7 @@ pub fn about(env: &Env, title: &str) -> Vec<(&'static str, String)> {
     let mut about = vec![(TASK, env.task.clone()), (TITLE, crate::principal::printable(title))];
     if let Ok(at) = env.expires_at.parse::<jiff::Timestamp>() {
         about.push((EXPIRES, at.as_second().to_string()));
-        about.push((UNTIL, jiff::Zoned::new(at, jiff::tz::TimeZone::system()).strftime("%H:%M").to_string()));
+        about.push((UNTIL, at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string()));
     }
     about
 }

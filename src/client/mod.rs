@@ -188,8 +188,8 @@ fn open(paths: &Paths) -> std::result::Result<Stream, Failed> {
 /// A pause that grows to 50 ms with jitter, so that many clients do not come back together.
 fn pause(tries: u32) -> Duration {
     let most = 2_000_u64.saturating_mul(1 << tries.min(5)).min(50_000);
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let noise = u64::from(clock.subsec_nanos()).wrapping_mul(2_654_435_761) ^ u64::from(std::process::id());
+    let noise =
+        crate::sys::random::<4>().map_or_else(|_| u64::from(std::process::id()), |b| u64::from(u32::from_le_bytes(b)));
     Duration::from_micros(most / 2 + noise % (most / 2).max(1))
 }
 

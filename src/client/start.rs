@@ -6,10 +6,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    os::unix::{
-        fs::{DirBuilderExt, OpenOptionsExt},
-        process::CommandExt,
-    },
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -95,7 +92,7 @@ fn spawn(paths: &Paths) -> Result<Child> {
             .hint("run `hallpass daemon` to see why; `hallpass doctor` tells more")
     };
     let program = std::env::current_exe().map_err(|e| cannot("this program's own path", &e))?;
-    private_dir(&paths.state_dir).map_err(|e| cannot(&paths.state_dir.display().to_string(), &e))?;
+    crate::sys::private_dir(&paths.state_dir)?;
     let log = open_log(&paths.log()).map_err(|e| cannot(&paths.log().display().to_string(), &e))?;
     let mut command = Command::new(&program);
     command.args(["daemon", "--started-by", "client"]);
@@ -112,21 +109,10 @@ fn spawn(paths: &Paths) -> Result<Child> {
     command.spawn().map_err(|e| cannot(&program.display().to_string(), &e))
 }
 
-fn private_dir(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(crate::paths::DIR_MODE).create(path)
-}
-
 /// The log, 0600, never through a link, and cut when it has grown.
 fn open_log(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let custom = i32::try_from(flags.bits()).unwrap_or_default();
-    let file =
-        File::options().append(true).create(true).mode(crate::paths::FILE_MODE).custom_flags(custom).open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    if meta.len() > 1024 * 1024 {
+    let file = crate::sys::private_file(path, true)?;
+    if file.metadata()?.len() > 1024 * 1024 {
         file.set_len(0)?;
     }
     Ok(file)

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod peer;
 pub mod process;
 mod random;
+pub mod tree;
 mod user;
 
 #[cfg(target_os = "linux")]
