@@ -5,8 +5,6 @@
 
 use std::{rc::Rc, time::Duration};
 
-use tokio::io::{Interest, unix::AsyncFd};
-
 use super::state::State;
 use crate::{
     sys,
@@ -21,7 +19,7 @@ pub fn watch_process(state: &Rc<State>, task: String, key: ProcessKey) {
     let pidfd = sys::process::open_pidfd(key.pid).ok();
     // The pid may have been reused before the pidfd was opened; its start time tells.
     let alive = sys::process::key(key.pid) == Some(key);
-    let watch = pidfd.filter(|_| alive).and_then(|fd| AsyncFd::register_with_interest(fd, Interest::READABLE).ok());
+    let watch = pidfd.filter(|_| alive).and_then(|fd| sys::process::watch(fd).ok());
     let state = Rc::clone(state);
     tokio::task::spawn_local(async move {
         if let Some(watch) = watch {

@@ -38,6 +38,16 @@ pub fn open_pidfd(pid: i32) -> io::Result<Pin> {
     platform::open_pidfd(pid)
 }
 
+/// A pidfd that a task can wait on: readable once the process has ended.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub fn watch(pidfd: Pin) -> io::Result<tokio::io::unix::AsyncFd<Pin>> {
+    // SAFETY: the descriptor is owned by the value that is registered, so it is open as long as the
+    // registration lasts and nothing else closes it.
+    unsafe { tokio::io::unix::AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) }
+        .map_err(io::Error::from)
+}
+
 /// True once the process of this pidfd has ended, reaped or not.
 #[cfg(unix)]
 pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {

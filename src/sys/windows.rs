@@ -58,6 +58,8 @@ pub(super) fn harden() -> Vec<Protection> {
 /// Not read on this platform.
 pub(super) fn program(_pid: i32) -> Option<String> {
     None
+}
+
 /// The platform's keyring through its store crate; it prompts by itself when it must.
 pub(super) mod keyring {
     use keyring_core::{Entry, api::CredentialStoreApi};

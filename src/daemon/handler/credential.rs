@@ -11,11 +11,13 @@ use crate::{
         Done, List, SecretText,
         credential::{AddCredential, Credential, RenameCredential, RevealCredential, Revealed, RotateCredential},
         problem::Code,
+        route::AddRoute,
     },
     audit::{Decision, Record},
     config::{self, Issuer, IssuerKind},
     daemon::state::{State, callers::Caller, names::CredentialRecord},
     error::{Error, Result},
+    gateway::catalogue,
     principal::{Identity, printable},
     secret::Secret,
     store::{Store, StoreError},
@@ -181,7 +183,13 @@ fn issuer_for(state: &State, name: &str, route: Option<String>, base_url: Option
             .hint(format!("hallpass credential add {name} --route {route} --base-url https://YOUR-HOST")));
     }
     if let Some(url) = &base_url {
-        crate::gateway::catalogue::check_base_url(url, found.allow_private)?;
+        // Judged by the rule that a route of one's own with this URL would be judged by.
+        catalogue::from_wire(&AddRoute {
+            name: name.into(),
+            base_url: url.clone(),
+            allow_private: found.allow_private,
+            ..AddRoute::default()
+        })?;
     }
     Ok(Some(Issuer { kind: IssuerKind::Gateway { route, base_url }, credential: name.into() }))
 }

@@ -38,7 +38,7 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddRoute) -> Result<Rout
             .hint(format!("hallpass route remove {} first, or edit config.toml", request.name)));
     }
     let route = catalogue::from_wire(&request)?;
-    if state.gateway_port.get().is_some_and(|port| route.points_at_gateway(port)) {
+    if state.gateway_port.get().is_some_and(|port| points_at(&route.base_url, port)) {
         return Err(Error::new(Code::InvalidValue, "this route points at the gateway itself")
             .hint("give the URL of the real upstream"));
     }
@@ -76,6 +76,14 @@ pub fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
         Record::new("route.remove", &identity.principal, identity.kind).route(Some(name)).decision(Decision::Done),
     );
     Ok(Done { done: true })
+}
+
+/// True for a URL on loopback with the gateway's port; the gateway's resolver refuses the others that
+/// lead there.
+fn points_at(base_url: &str, port: u16) -> bool {
+    let Ok(uri) = base_url.parse::<http::Uri>() else { return false };
+    let loopback = matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]" | "0.0.0.0"));
+    loopback && uri.port_u16() == Some(port)
 }
 
 fn is_custom(state: &State, name: &str) -> bool {
