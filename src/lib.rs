@@ -29,6 +29,7 @@ pub mod principal;
 pub mod project;
 pub mod scope;
 pub mod secret;
+pub mod service;
 pub mod store;
 pub mod sys;
 pub mod task;

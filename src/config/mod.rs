@@ -170,3 +170,6 @@ pub enum IssuerKind {
         base_url: Option<String>,
     },
 }
+
+#[cfg(test)]
+mod tests;
