@@ -176,7 +176,10 @@ fn damaged(what: &str) -> StoreError {
 
 fn error(error: DecryptError) -> StoreError {
     match error {
-        DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys => StoreError::WrongPassphrase,
+        // All three come from the header: the payload is read later and fails as I/O.
+        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys => {
+            StoreError::WrongPassphrase
+        }
         DecryptError::ExcessiveWork { required, .. } => {
             StoreError::Unavailable(format!("the file asks for scrypt work {required}, more than {MOST_WORK}"))
         }
