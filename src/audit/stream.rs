@@ -35,7 +35,7 @@ impl Default for Limits {
 }
 
 /// After so many records, or so many milliseconds, the file's place is looked at again.
-const LOOK_EVERY: (u32, i64) = (64, 1000);
+const LOOK_EVERY: (u32, u64) = (64, 1000);
 /// How much of a file's end is read to find its last line.
 const TAIL: u64 = 2 * line::MAX_LINE as u64;
 
@@ -155,6 +155,9 @@ impl Stream {
     }
 
     fn try_flush(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        if self.is_elsewhere() {
+            self.open = None;
+        }
         self.ensure_open(now_ms, buffer)?;
         self.mend_tail()?;
         while let Some((bytes, head)) = self.pending.front().cloned() {
@@ -165,8 +168,8 @@ impl Stream {
         }
         if self.lost > 0 {
             let detail = format!("{} records could not be kept while the log could not be written", self.lost);
-            self.note("stream.lost", Decision::Failed, &detail, now_ms, buffer)?;
             self.lost = 0;
+            self.note("stream.lost", Decision::Failed, &detail, now_ms, buffer)?;
         }
         Ok(())
     }
@@ -191,9 +194,7 @@ impl Stream {
     }
 
     fn try_open(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
-        if let Err(error) = private_dir(&self.dir).map_err(|e| io::Error::other(e.detail))?.map_or(Ok(()), Err) {
-            return Err(error);
-        }
+        private_dir(&self.dir).map_err(|e| io::Error::other(e.detail))?.map_or(Ok(()), Err)?;
         let file = open_append(&self.path())?;
         let metadata = file.metadata()?;
         let end = read_end(&file, metadata.len())?;
@@ -218,14 +219,21 @@ impl Stream {
         // After our own reopening, `made` is where the chain goes on; at start-up `known` is the most
         // that is on record elsewhere.
         let expected = self.written.clone().or_else(|| self.known.clone());
-        if let Some(expected) = expected.filter(|expected| expected.seq > head.seq) {
+        let lacking =
+            |expected: &Head| expected.seq > head.seq || (expected.seq == head.seq && expected.hash != head.hash);
+        if let Some(expected) = expected.filter(lacking) {
             let detail = format!(
                 "the file ended at line {}, and line {} with hash {} was the last on record",
                 head.seq, expected.seq, expected.hash
             );
             let event = if found.is_none() { "stream.started" } else { "stream.cut" };
             notes.push((event, detail));
+            // The chain goes on from what was on record, so that the break stays visible for good.
             head = expected;
+        }
+        if length == 0 {
+            // A new file's name must outlive a power cut too; where that fails, the lines themselves may not.
+            let _ = File::open(&self.dir).and_then(|dir| dir.sync_all());
         }
         self.open = Some(Open {
             device: metadata.dev(),
@@ -246,10 +254,12 @@ impl Stream {
             self.written = Some(head);
             self.pending.pop_front();
         }
+        let mut outcome = Ok(());
         for (event, detail) in notes {
-            self.note(event, Decision::Done, &detail, now_ms, buffer)?;
+            let noted = self.note(event, Decision::Done, &detail, now_ms, buffer);
+            outcome = outcome.and(noted);
         }
-        Ok(())
+        outcome
     }
 
     /// Opens, rotates, or starts anew where the file was moved or deleted under us.
@@ -261,18 +271,23 @@ impl Stream {
             self.rotate()?;
             return self.ensure_open(now_ms, buffer);
         }
-        if open.unlooked < every && now_ms.saturating_sub(open.looked_ms) < ms {
+        if open.unlooked < every && now_ms.abs_diff(open.looked_ms) < ms {
             return Ok(());
         }
         open.unlooked = 0;
         open.looked_ms = now_ms;
-        let (device, inode) = (open.device, open.inode);
-        let there = self.path().symlink_metadata();
-        if there.as_ref().is_ok_and(|m| (m.dev(), m.ino()) == (device, inode)) {
+        if !self.is_elsewhere() {
             return Ok(());
         }
         self.open = None;
         self.ensure_open(now_ms, buffer)
+    }
+
+    /// The file that is open is no longer the one in its place.
+    fn is_elsewhere(&self) -> bool {
+        let Some(open) = &self.open else { return false };
+        let there = self.path().symlink_metadata();
+        !there.is_ok_and(|m| (m.dev(), m.ino()) == (open.device, open.inode))
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -316,7 +331,7 @@ impl Stream {
         Ok(())
     }
 
-    /// A line about the stream itself.
+    /// A line about the stream itself; kept like any other when it cannot be written.
     fn note(
         &mut self,
         event: &'static str,
@@ -328,10 +343,19 @@ impl Stream {
         let record = Record { decision, detail: Some(detail), ..Record::new(event, "hallpass", self.kind) };
         let head = self.made.clone().unwrap_or_else(|| line::genesis(self.kind));
         let next = buffer.write(&record, now_ms, &head);
-        self.append(buffer.bytes())?;
         self.made = Some(next.clone());
-        self.written = Some(next);
-        Ok(())
+        let appended = match self.pending.is_empty() {
+            true => self.append(buffer.bytes()),
+            false => Err(io::Error::other("lines are waiting")),
+        };
+        match appended {
+            Ok(()) => self.written = Some(next),
+            Err(_) => {
+                self.pending_bytes += buffer.bytes().len();
+                self.pending.push_back((buffer.bytes().to_vec(), next));
+            }
+        }
+        appended
     }
 
     fn move_aside(&self, file: &File, from: u64, count: u64, now_ms: i64) -> io::Result<String> {
