@@ -16,6 +16,8 @@ Built from these published facts (no recorded answers of the vendors):
   Anthropic  Messages API: POST /v1/messages (streamed as `message_start`, `content_block_start`, `ping`,
              `content_block_delta`, `content_block_stop`, `message_delta`, `message_stop`),
              POST /v1/messages/count_tokens, GET /v1/models; key in `x-api-key`, `anthropic-version` required;
+             the SDKs from 1.0 (npm) and 2.0 (PyPI) on send it as `Authorization: Bearer`, which only --direct
+             allows: behind a gateway it must arrive in the documented place;
              errors as {"type": "error", "error": {type, message}}.
   WHATWG HTML, section 9.2 (event streams); RFC 9112 section 7.1 (chunked coding).
 
@@ -61,8 +63,9 @@ class Upstream(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, record, keys):
+    def __init__(self, record, keys, direct):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.direct = direct
         self.record = record
         self.keys = keys
 
@@ -145,7 +148,8 @@ class Handler(BaseHTTPRequestHandler):
             return "a hallpass token reached the upstream", where
         if TOKEN.encode() in body:
             return "a hallpass token reached the upstream in a body", where
-        header, prefix = ("x-api-key", "") if vendor == "anthropic" else ("authorization", "Bearer ")
+        bearer = vendor == "openai" or (self.server.direct and "x-api-key" not in found)
+        header, prefix = ("authorization", "Bearer ") if bearer else ("x-api-key", "")
         for name in ("authorization", "x-api-key"):
             if len(self.headers.get_all(name) or []) > 1:
                 return f"{name} is there twice", where
@@ -390,6 +394,7 @@ def main():
     parser.add_argument("--port-file", required=True)
     parser.add_argument("--openai-key-file")
     parser.add_argument("--anthropic-key-file")
+    parser.add_argument("--direct", action="store_true", help="the SDKs come straight here, with the key")
     args = parser.parse_args()
     keys = {
         "openai": key_from(args.openai_key_file, "UPSTREAM_OPENAI_KEY"),
@@ -397,7 +402,7 @@ def main():
     }
     if not any(keys.values()):
         sys.exit("upstream.py: no key given, so nothing could be right")
-    server = Upstream(Record(args.record), keys)
+    server = Upstream(Record(args.record), keys, args.direct)
     server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
