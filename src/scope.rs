@@ -285,7 +285,7 @@ impl<'de, P: Deserialize<'de> + Ord + Contains + Clone> Deserialize<'de> for Pat
 }
 
 /// `ISSUER:SCOPE[,SCOPE...][@RESOURCE[,RESOURCE...]]`: how a person writes what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The issuer's name.

@@ -35,7 +35,7 @@ pub struct Preset {
 }
 
 /// `POST /v1/routes`: a route of one's own, kept in the config.
-#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddRoute {
     /// A new name.

@@ -11,6 +11,7 @@
 //! that, keep a head elsewhere and compare: `hallpass audit verify --head KIND:SEQ:HASH`. Lines that
 //! were written after the last sync and cut before the next one leave no trace either.
 
+mod builder;
 mod heads;
 pub mod line;
 pub mod read;

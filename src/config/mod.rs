@@ -39,6 +39,9 @@ pub struct Config {
     pub gateway_port: Option<u16>,
     /// Whether a client may start the daemon.
     pub autostart: bool,
+    /// Whether a caller without a terminal, and with no assistant above it, counts as the human: for
+    /// machines that nobody sits at. Approvals need a terminal all the same.
+    pub headless_human: bool,
     /// How long a request for approval waits before it is denied.
     pub approval_timeout: Duration,
     /// Issuers by name; one for each credential that has a route.
@@ -59,6 +62,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             gateway_port: None,
             autostart: true,
+            headless_human: false,
             approval_timeout: Duration::from_secs(120),
             issuers: BTreeMap::new(),
             grants: Vec::new(),
@@ -166,3 +170,6 @@ pub enum IssuerKind {
         base_url: Option<String>,
     },
 }
+
+#[cfg(test)]
+mod tests;

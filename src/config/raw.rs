@@ -70,6 +70,7 @@ struct Gateway {
 #[serde(deny_unknown_fields)]
 struct Daemon {
     autostart: Option<bool>,
+    headless_human: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -141,6 +142,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
         },
         gateway_port,
         autostart: file.daemon.autostart.unwrap_or(default.autostart),
+        headless_human: file.daemon.headless_human.unwrap_or(default.headless_human),
         approval_timeout: seconds(file.approval.timeout, default.approval_timeout, 5, 3600)?,
         issuers,
         grants,

@@ -1,1 +1,224 @@
-//! To be written.
+//! The daemon: start-up order, on one screen.
+//!
+//! Owns what happens between `hallpass daemon` and its end. Must say it is ready only after both
+//! sockets are bound, and must write nothing before it holds the instance lock.
+
+pub mod backend;
+pub mod handler;
+mod instance;
+mod listener;
+mod reaper;
+pub mod server;
+mod signals;
+pub mod state;
+
+use std::{
+    cell::Cell,
+    os::fd::AsFd,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::Semaphore, task::LocalSet};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    api::MAX_HEAD,
+    config,
+    error::{Error, Result},
+    gateway::{self, Gateway},
+    http::timed_io::{Limits, serve_http1},
+    paths::Paths,
+    sys,
+};
+use backend::GatewayBackend;
+use instance::Instance;
+use listener::{Accept, Sockets, accept_loop, bind_gateway};
+use state::{State, callers::Caller};
+
+/// How long connections that are being served get when the daemon stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// File descriptors kept back for the store, the database, the log and upstreams.
+const RESERVED_FDS: u64 = 64;
+/// The most connections on one kind of socket, whatever the limit allows.
+const MOST_CONNECTIONS: u64 = 20_000;
+/// What a client of the API may take.
+const API_LIMITS: Limits = Limits {
+    head_time: Duration::from_secs(5),
+    body_time: Duration::from_secs(5),
+    idle_time: Duration::from_secs(300),
+    write_time: Duration::from_secs(30),
+    max_head: MAX_HEAD,
+    max_headers: 64,
+    max_body: Some(crate::api::MAX_BODY as u64),
+};
+
+/// How the daemon is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `service`, `socket`, `client` or `foreground`; shown by `status`.
+    pub started_by: String,
+}
+
+/// Runs the daemon until a signal stops it.
+pub fn run(paths: Paths, options: Options) -> Result<()> {
+    let hardening = sys::harden();
+    let files = sys::raise_file_limit();
+    for dir in [&paths.config_dir, &paths.data_dir, &paths.state_dir, &paths.runtime_dir] {
+        sys::private_dir(dir)?;
+    }
+    if let Some(dir) = paths.socket().parent() {
+        sys::private_dir(dir)?;
+    }
+    let instance = Instance::take(&paths.lock())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::internal(format!("the runtime cannot be started: {e}")))?;
+    // Each connection may need a second descriptor: a pidfd or an upstream.
+    let limit = (files.saturating_sub(RESERVED_FDS) / 4).clamp(8, MOST_CONNECTIONS);
+    let local = LocalSet::new();
+    let result = local.block_on(&runtime, async {
+        let state = Rc::new(State::load(paths, options.started_by, hardening, limit * 2)?);
+        serve(state, limit).await
+    });
+    // A store call that never returns must not hold the process back.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    drop(instance);
+    result
+}
+
+async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
+    let sockets = Sockets::open(&state.paths.socket(), &state.paths.gateway_socket())?;
+    let tcp = open_gateway(&state).await;
+    let backend = Rc::new(GatewayBackend::new(&state));
+    let gateway = Rc::new(Gateway::new(backend, state.settings().catalogue.clone()));
+    state.on_reload(&gateway);
+    let at_once = CancellationToken::new();
+    signals::watch(&state, at_once.clone())?;
+    reaper::resume(&state);
+
+    let served = TaskTracker::new();
+    let permits = usize::try_from(limit).unwrap_or(usize::MAX >> 4);
+    // Two budgets: what crowds the gateway, which other users can reach, leaves the API alone.
+    let (api_permits, gateway_permits) = (Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(permits)));
+    let stop = state.shutdown.clone();
+    let api = accept_loop(&sockets.api, api_permits, stop.clone(), |stream, permit| {
+        let Some(caller) = own_peer(&stream) else { return };
+        let (state, open) = (Rc::clone(&state), Open::new(&state.connections));
+        served.spawn_local(async move {
+            let shutdown = state.shutdown.clone();
+            let caller = Rc::new(caller);
+            let handler = |request| server::answer(Rc::clone(&state), Rc::clone(&caller), request);
+            serve_http1(stream, API_LIMITS, handler, shutdown).await;
+            drop((open, permit));
+        });
+    });
+    let local = accept_loop(&sockets.gateway, Arc::clone(&gateway_permits), stop.clone(), |stream, permit| {
+        let Some(caller) = own_peer(&stream) else { return };
+        let (gateway, stop, open) = (Rc::clone(&gateway), stop.clone(), Open::new(&state.connections));
+        served.spawn_local(async move {
+            gateway::serve_connection(stream, Some(caller), gateway, stop).await;
+            drop((open, permit));
+        });
+    });
+    let remote = accept_tcp(tcp.as_ref(), gateway_permits, stop.clone(), |stream, permit| {
+        let (gateway, stop, open) = (Rc::clone(&gateway), stop.clone(), Open::new(&state.connections));
+        served.spawn_local(async move {
+            gateway::serve_connection(stream, None, gateway, stop).await;
+            drop((open, permit));
+        });
+    });
+    ready();
+    tracing::info!("hallpass {} is ready at {}", env!("CARGO_PKG_VERSION"), state.paths.socket().display());
+    tokio::join!(api, local, remote);
+
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    served.close();
+    tokio::select! {
+        () = served.wait() => {}
+        () = tokio::time::sleep(DRAIN) => tracing::warn!("some clients were still being served and were cut off"),
+        () = at_once.cancelled() => {}
+    }
+    sockets.remove();
+    state.sync_audit();
+    state.db.checkpoint();
+    Ok(())
+}
+
+async fn accept_tcp(
+    listener: Option<&TcpListener>,
+    permits: Arc<Semaphore>,
+    stop: CancellationToken,
+    serve: impl Fn(<TcpListener as Accept>::Stream, tokio::sync::OwnedSemaphorePermit),
+) {
+    match listener {
+        Some(listener) => accept_loop(listener, permits, stop, serve).await,
+        None => stop.cancelled().await,
+    }
+}
+
+/// Binds the gateway's port. A port that cannot be had does not stop the daemon: `status` and
+/// `doctor` must be able to say what is wrong, and nothing is handed out that would need it.
+async fn open_gateway(state: &State) -> Option<TcpListener> {
+    let wanted = state.settings().config.gateway_port;
+    let entropy = state.random().unwrap_or([0; 8]);
+    let bound = bind_gateway(wanted, entropy).await.and_then(|tcp| tcp.local_addr().map(|at| (tcp, at.port())));
+    match bound {
+        Ok((listener, port)) => {
+            state.gateway_port.set(Some(port));
+            if wanted.is_none()
+                && let Err(error) = config::edit::set_gateway_port(&state.paths.config(), port)
+            {
+                tracing::warn!("the gateway's port cannot be kept for the next start: {error}");
+            }
+            Some(listener)
+        }
+        Err(error) => {
+            let port = wanted.map_or_else(|| "any port".into(), |port| format!("port {port}"));
+            let text = format!("{port} on 127.0.0.1 cannot be bound: {error}");
+            tracing::error!("{text}");
+            *state.gateway_error.borrow_mut() = Some(text);
+            None
+        }
+    }
+}
+
+/// Pins the peer, and refuses one that is another user before a byte is read.
+fn own_peer(stream: &tokio::net::UnixStream) -> Option<Caller> {
+    match sys::peer::Caller::of(stream.as_fd()) {
+        Ok(peer) if peer.uid == sys::uid() => Some(Caller::new(peer)),
+        Ok(peer) => {
+            tracing::warn!("refused a connection of uid {}", peer.uid);
+            None
+        }
+        Err(error) => {
+            tracing::warn!("refused a connection whose peer cannot be read: {error}");
+            None
+        }
+    }
+}
+
+/// Tells the service manager (sd_notify(3)); does nothing without one.
+fn ready() {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        tracing::debug!("no service manager was told: {error}");
+    }
+}
+
+/// Counts a connection while it is open.
+struct Open(Rc<Cell<u64>>);
+
+impl Open {
+    fn new(count: &Rc<Cell<u64>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}

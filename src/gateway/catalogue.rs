@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::scope::Scope;
+use crate::{error::Error, scope::Scope};
 
 /// A gateway upstream.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -103,4 +103,55 @@ pub struct Preset {
 pub enum GraphqlRule {
     /// Queries only.
     Query,
+}
+
+/// All routes: the built-in ones and the user's own.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    routes: Vec<Route>,
+}
+
+impl Catalogue {
+    /// The routes that come with hallpass.
+    pub fn built_in() -> Result<Self, Error> {
+        Ok(Self::default())
+    }
+
+    /// The same with the user's own routes, which win over built-in ones of the same name.
+    pub fn with_custom(self, routes: &[Route]) -> Result<Self, Error> {
+        let _ = routes;
+        Ok(self)
+    }
+
+    /// The route of this name.
+    pub fn get(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.name == name)
+    }
+
+    /// All routes, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+}
+
+impl Route {
+    /// The route as the API shows it.
+    pub fn to_wire(&self, custom: bool) -> crate::api::route::Route {
+        let _ = custom;
+        crate::api::route::Route {
+            name: self.name.clone(),
+            base_url: self.base_url.clone(),
+            auth: String::new(),
+            scopes: Vec::new(),
+            key_env: Vec::new(),
+            base_url_env: Vec::new(),
+            custom,
+        }
+    }
+}
+
+/// Makes a route of what a user asked for, or says what is wrong with it.
+pub fn from_wire(add: &crate::api::route::AddRoute) -> Result<Route, Error> {
+    let _ = add;
+    Err(Error::internal("not yet"))
 }

@@ -1,3 +1,125 @@
 //! The gateway: a local token in, the real key out, on each allowed request.
 
 pub mod catalogue;
+
+use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::problem::Code,
+    error::Error,
+    policy::bounds::Bounds,
+    principal::Kind,
+    scope::{Resource, ResourceSet, Scope, ScopeSet},
+    secret::Secret,
+    token::TokenHash,
+};
+use catalogue::Catalogue;
+
+/// What the gateway needs of the daemon. Single-threaded: implemented by the daemon's shared state.
+pub trait Backend: 'static {
+    /// The process at the other end of `gateway.sock` (`sys::peer::Caller`).
+    type Peer;
+
+    /// The gateway's TCP port, for the Host check and so that no route points back at it.
+    fn port(&self) -> Option<u16>;
+    /// Who holds this token. Errors: `TokenInvalid`, `TokenExpired`, `TokenRevoked`, `TokenUsedUp`.
+    fn admit(&self, token: TokenHash) -> Result<Pass, Error>;
+    /// What the caller's task may do on this route: for clients of `gateway.sock` that hold no token.
+    fn admit_caller(&self, caller: &Self::Peer, route: &str) -> impl Future<Output = Result<Pass, Error>>;
+    /// Counts a use and the rate, checks again that the lease holds and that audit can be written.
+    fn spend(&self, pass: &Pass) -> Result<(), Error>;
+    /// How long a caller that met `RateLimited` should wait; goes out as `Retry-After`.
+    fn retry_after(&self, pass: &Pass) -> Option<Duration> {
+        let _ = pass;
+        None
+    }
+    /// The real key.
+    fn credential(&self, pass: &Pass) -> impl Future<Output = Result<Secret, Error>>;
+    /// Puts a request on record; called once for each, when its answer's head is known.
+    fn record(&self, pass: Option<&Pass>, outcome: &Outcome<'_>);
+}
+
+/// What a token, or a caller's task, may do at the gateway.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// The lease's id.
+    pub lease: String,
+    /// Who.
+    pub principal: String,
+    /// What kind of principal.
+    pub kind: Kind,
+    /// In which task.
+    pub task: Option<String>,
+    /// The issuer: upstream connections are never shared between two of them.
+    pub issuer: String,
+    /// The route it works on, and no other.
+    pub route: String,
+    /// The upstream, where it is not the route's own.
+    pub base_url: Option<String>,
+    /// The credential's name.
+    pub credential: String,
+    /// What may be done.
+    pub scopes: ScopeSet,
+    /// And to what.
+    pub resources: ResourceSet,
+    /// And with which members in the body.
+    pub bounds: Bounds,
+    /// Ends requests that are under way when the lease does.
+    pub ended: CancellationToken,
+}
+
+/// What came of a request, for the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The route, where the request named one.
+    pub route: Option<&'a str>,
+    /// The method.
+    pub method: &'a str,
+    /// The path behind the route, canonical, with no query; empty where it could not be read.
+    pub path: &'a str,
+    /// The scope that allowed it.
+    pub scope: Option<&'a Scope>,
+    /// The resource it was on.
+    pub resource: Option<&'a Resource>,
+    /// The status of the answer.
+    pub status: u16,
+    /// The code, where hallpass itself answered with an error.
+    pub code: Option<Code>,
+    /// What went wrong, with no query and no secret.
+    pub detail: Option<&'a str>,
+}
+
+/// The gateway of one daemon.
+pub struct Gateway<B: Backend> {
+    backend: Rc<B>,
+    catalogue: RefCell<Rc<Catalogue>>,
+}
+
+impl<B: Backend> Gateway<B> {
+    /// A gateway for these routes.
+    pub fn new(backend: Rc<B>, catalogue: Catalogue) -> Self {
+        Self { backend, catalogue: RefCell::new(Rc::new(catalogue)) }
+    }
+
+    /// The routes as they are now.
+    pub fn catalogue(&self) -> Rc<Catalogue> {
+        self.catalogue.borrow().clone()
+    }
+
+    /// Takes new routes for the requests that come from now on.
+    pub fn set_catalogue(&self, catalogue: Catalogue) {
+        *self.catalogue.borrow_mut() = Rc::new(catalogue);
+    }
+}
+
+/// Serves one connection until it closes; `peer` is set on `gateway.sock`. Must run in a `LocalSet`.
+pub async fn serve_connection<S, B>(io: S, peer: Option<B::Peer>, gateway: Rc<Gateway<B>>, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Backend,
+{
+    let _ = (io, peer, &gateway.backend, shutdown);
+}

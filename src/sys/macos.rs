@@ -69,3 +69,52 @@ pub(super) fn harden() -> Vec<Protection> {
         protection("pinned callers", false, "macOS has no pidfd"),
     ]
 }
+
+/// Not read on this platform.
+pub(super) fn program(_pid: i32) -> Option<String> {
+    None
+}
+
+/// The platform's keyring through its store crate; it prompts by itself when it must.
+pub(super) mod keyring {
+    use keyring_core::{Entry, api::CredentialStoreApi};
+
+    use crate::sys::keyring::{Refusal, refusal};
+
+    /// Where credentials are, in words.
+    pub(in crate::sys) const PLACE: &str = "the login keychain";
+
+    /// The store.
+    pub(in crate::sys) struct Keyring(std::sync::Arc<apple_native_keyring_store::keychain::Store>);
+
+    impl Keyring {
+        pub(in crate::sys) fn open() -> Result<Self, Refusal> {
+            apple_native_keyring_store::keychain::Store::new().map(Self).map_err(refusal)
+        }
+
+        pub(in crate::sys) fn is_locked(&self, _service: &str, _user: &str) -> Result<bool, Refusal> {
+            Ok(false)
+        }
+
+        pub(in crate::sys) fn is_all_locked(&self) -> Result<bool, Refusal> {
+            Ok(false)
+        }
+
+        pub(in crate::sys) fn entry(&self, service: &str, user: &str) -> keyring_core::Result<Entry> {
+            self.0.build(service, user, None)
+        }
+
+        pub(in crate::sys) fn lock(&self) -> Result<(), Refusal> {
+            Ok(())
+        }
+
+        pub(in crate::sys) fn unlock(&self) -> Result<(), Refusal> {
+            Ok(())
+        }
+    }
+
+    /// The platform's codes are not told apart.
+    pub(in crate::sys) fn failure(_inner: &(dyn std::error::Error + Send + Sync + 'static)) -> Refusal {
+        Refusal::Unreachable("the system's keyring refused the call")
+    }
+}

@@ -4,9 +4,12 @@
 //! peer of a socket, processes, locked memory. Every function is there on every platform; where a
 //! platform has no answer the result says so. Decides nothing: policy is made of what it returns.
 
+pub mod activation;
 mod clock;
+pub mod durable;
 mod files;
 mod harden;
+pub mod keyring;
 pub mod memory;
 pub mod peer;
 pub mod process;

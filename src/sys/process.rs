@@ -26,10 +26,26 @@ pub fn key(pid: i32) -> Option<ProcessKey> {
     platform::key(pid)
 }
 
+/// The program the process runs now, as a label to compare; `None` when it cannot be told. It changes
+/// when the process becomes another program (execve(2)).
+pub fn program(pid: i32) -> Option<String> {
+    platform::program(pid)
+}
+
 /// A descriptor that becomes readable when the process ends (pidfd_open(2)). `NotFound` when there is no
 /// such process, `Unsupported` where the platform has none.
 pub fn open_pidfd(pid: i32) -> io::Result<Pin> {
     platform::open_pidfd(pid)
+}
+
+/// A pidfd that a task can wait on: readable once the process has ended.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub fn watch(pidfd: Pin) -> io::Result<tokio::io::unix::AsyncFd<Pin>> {
+    // SAFETY: the descriptor is owned by the value that is registered, so it is open as long as the
+    // registration lasts and nothing else closes it.
+    unsafe { tokio::io::unix::AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) }
+        .map_err(io::Error::from)
 }
 
 /// True once the process of this pidfd has ended, reaped or not.

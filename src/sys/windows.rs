@@ -54,3 +54,52 @@ pub(super) fn open_pidfd(_pid: i32) -> io::Result<OwnedHandle> {
 pub(super) fn harden() -> Vec<Protection> {
     vec![protection("not traceable", false, "not written for Windows")]
 }
+
+/// Not read on this platform.
+pub(super) fn program(_pid: i32) -> Option<String> {
+    None
+}
+
+/// The platform's keyring through its store crate; it prompts by itself when it must.
+pub(super) mod keyring {
+    use keyring_core::{Entry, api::CredentialStoreApi};
+
+    use crate::sys::keyring::{Refusal, refusal};
+
+    /// Where credentials are, in words.
+    pub(in crate::sys) const PLACE: &str = "the Credential Manager";
+
+    /// The store.
+    pub(in crate::sys) struct Keyring(std::sync::Arc<windows_native_keyring_store::Store>);
+
+    impl Keyring {
+        pub(in crate::sys) fn open() -> Result<Self, Refusal> {
+            windows_native_keyring_store::Store::new().map(Self).map_err(refusal)
+        }
+
+        pub(in crate::sys) fn is_locked(&self, _service: &str, _user: &str) -> Result<bool, Refusal> {
+            Ok(false)
+        }
+
+        pub(in crate::sys) fn is_all_locked(&self) -> Result<bool, Refusal> {
+            Ok(false)
+        }
+
+        pub(in crate::sys) fn entry(&self, service: &str, user: &str) -> keyring_core::Result<Entry> {
+            self.0.build(service, user, None)
+        }
+
+        pub(in crate::sys) fn lock(&self) -> Result<(), Refusal> {
+            Ok(())
+        }
+
+        pub(in crate::sys) fn unlock(&self) -> Result<(), Refusal> {
+            Ok(())
+        }
+    }
+
+    /// The platform's codes are not told apart.
+    pub(in crate::sys) fn failure(_inner: &(dyn std::error::Error + Send + Sync + 'static)) -> Refusal {
+        Refusal::Unreachable("the system's keyring refused the call")
+    }
+}

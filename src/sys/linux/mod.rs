@@ -1,11 +1,12 @@
 //! Linux.
 
+pub(super) mod keyring;
 mod procfs;
 mod protect;
 mod socket;
 mod user;
 
-pub(super) use procfs::{evidence, key};
+pub(super) use procfs::{evidence, key, program};
 pub(super) use protect::harden;
 pub(super) use socket::{caller_of, open_pidfd};
 pub(super) use user::{uid, user_name};

@@ -55,6 +55,17 @@ pub(in crate::sys) fn key(pid: i32) -> Option<ProcessKey> {
     look_at(pid).map(|(_, stat)| ProcessKey { pid, start: stat.start })
 }
 
+/// The program the process runs now: its executable, else the kernel's name for it.
+pub(in crate::sys) fn program(pid: i32) -> Option<String> {
+    if pid <= 0 {
+        return None;
+    }
+    match rustix::fs::readlink(format!("/proc/{pid}/exe"), Vec::with_capacity(128)) {
+        Ok(link) => Some(String::from_utf8_lossy(link.to_bytes()).into_owned()),
+        Err(_) => look_at(pid).map(|(_, stat)| stat.name),
+    }
+}
+
 /// What is used of `/proc/PID/stat`.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {

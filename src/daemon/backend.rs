@@ -1,0 +1,187 @@
+//! What the gateway asks of the daemon: who holds a token, what it may do, and the real key.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{
+    handler::mint::{self, Order},
+    state::{
+        State,
+        callers::Caller,
+        leases::{Live, SpendError},
+    },
+};
+use crate::{
+    api::problem::Code,
+    audit::{Decision, Record},
+    config::IssuerKind,
+    error::{Error, Result},
+    gateway::{Backend, Outcome, Pass},
+    lease::Unusable,
+    policy::Approval,
+    principal::{Kind, UNKNOWN},
+    scope::{ScopeSet, Wanted},
+    secret::Secret,
+    sys,
+    token::TokenHash,
+};
+
+/// The daemon, as the gateway sees it.
+pub struct GatewayBackend(Rc<State>);
+
+impl GatewayBackend {
+    /// For this state.
+    pub fn new(state: &Rc<State>) -> Self {
+        Self(Rc::clone(state))
+    }
+
+    fn pass(&self, live: &Live) -> Result<Pass> {
+        let state = &self.0;
+        let lease = &live.lease;
+        state.not_disabled(&lease.principal)?;
+        let settings = state.settings();
+        let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| unusable(Unusable::Ended))?;
+        let IssuerKind::Gateway { route, base_url } = &issuer.kind;
+        Ok(Pass {
+            lease: lease.id.clone(),
+            principal: lease.principal.clone(),
+            kind: state.kind_of(&lease.principal),
+            task: lease.task.clone(),
+            issuer: lease.what.issuer.clone(),
+            route: route.clone(),
+            base_url: base_url.clone(),
+            credential: issuer.credential.clone(),
+            scopes: lease.what.scopes.clone(),
+            resources: lease.what.resources.clone(),
+            bounds: lease.bounds.clone(),
+            ended: live.ended.clone(),
+        })
+    }
+
+    /// What the caller's task was opened for on this route, else what its principal's grants say.
+    fn wanted(&self, task: &str, principal: &str, route: &str) -> Option<Wanted> {
+        let settings = self.0.settings();
+        let of_route = |issuer: &str| {
+            let known = settings.config.issuers.get(issuer);
+            known.is_some_and(|i| matches!(&i.kind, IssuerKind::Gateway { route: r, .. } if r == route))
+        };
+        let limit = self.0.tasks.borrow().get(task).and_then(|task| task.limit.clone());
+        if let Some(limit) = limit {
+            return limit.into_iter().find(|wanted| of_route(&wanted.issuer));
+        }
+        let mut mine = settings.config.grants.iter().filter(|grant| {
+            grant.principal == principal && grant.approval == Approval::Auto && of_route(&grant.what.issuer)
+        });
+        let first = mine.next()?.what.clone();
+        let same = mine.filter(|grant| grant.what.issuer == first.issuer && grant.what.resources == first.resources);
+        let scopes = same.flat_map(|grant| grant.what.scopes.iter()).chain(first.scopes.iter()).cloned();
+        Some(Wanted { scopes: ScopeSet::new(scopes), ..first.clone() })
+    }
+}
+
+impl Backend for GatewayBackend {
+    type Peer = Caller;
+
+    fn port(&self) -> Option<u16> {
+        self.0.gateway_port.get()
+    }
+
+    fn admit(&self, token: TokenHash) -> Result<Pass> {
+        let leases = self.0.leases.borrow();
+        let live = leases.get(token).ok_or_else(|| {
+            Error::new(Code::TokenInvalid, "this token is not known here: it has ended, or another daemon issued it")
+                .hint("mint a new one: `hallpass mint`, or start the tool with `hallpass exec`")
+        })?;
+        live.lease.check(sys::now()).map_err(unusable)?;
+        self.pass(live)
+    }
+
+    async fn admit_caller(&self, caller: &Caller, route: &str) -> Result<Pass> {
+        let state = &self.0;
+        caller.recheck()?;
+        let identity = state.identify(caller, None)?;
+        let Some(task) = identity.task else {
+            return Err(Error::new(Code::TokenMissing, "no hallpass token came with the request, and its process is in no task")
+                .hint("start the tool with `hallpass exec --grant ISSUER:SCOPE -- COMMAND`"));
+        };
+        let what = self.wanted(&task, &identity.principal, route).ok_or_else(|| {
+            Error::new(Code::NoGrant, format!("the task was not opened for {route}"))
+                .hint(format!("hallpass exec --grant {route}:SCOPE -- COMMAND; `hallpass route show {route}` lists scopes"))
+        })?;
+        let order = Order {
+            principal: identity.principal,
+            task: Some(task),
+            what,
+            ttl: Some(super::handler::task::DEFAULT_TTL),
+            uses: None,
+            rate: None,
+            wait: None,
+        };
+        let minted = mint::fill(state, caller, order).await?;
+        let leases = state.leases.borrow();
+        let live = leases.by_id(&minted.lease).ok_or_else(|| unusable(Unusable::Ended))?;
+        self.pass(live)
+    }
+
+    fn spend(&self, pass: &Pass) -> Result<()> {
+        self.0.audit_ready()?;
+        self.0.spend(&pass.lease).map_err(|error| match error {
+            SpendError::Unusable(why) => unusable(why),
+            SpendError::State(error) => error,
+        })
+    }
+
+    fn retry_after(&self, pass: &Pass) -> Option<Duration> {
+        let now = sys::now();
+        let leases = self.0.leases.borrow();
+        let live = leases.by_id(&pass.lease)?;
+        // Asked of a copy: looking does not count.
+        match live.lease.rate?.admit(&mut live.window.clone(), now) {
+            Err(Unusable::TooFast { retry_after }) => Some(retry_after),
+            _ => None,
+        }
+    }
+
+    async fn credential(&self, pass: &Pass) -> Result<Secret> {
+        let store = self.0.store.borrow().clone();
+        let secret = store.get(&pass.credential).await?;
+        self.0.touch_credential(&pass.credential, sys::now().wall_ms);
+        Ok(secret)
+    }
+
+    fn record(&self, pass: Option<&Pass>, outcome: &Outcome<'_>) {
+        let (principal, kind) = pass.map_or((UNKNOWN, Kind::Unknown), |pass| (pass.principal.as_str(), pass.kind));
+        let decision = if outcome.code.is_none() { Decision::Allowed } else { Decision::Denied };
+        let mut record = Record::new("gateway.request", principal, kind)
+            .decision(decision)
+            .route(outcome.route)
+            .method(Some(outcome.method))
+            .path(Some(outcome.path))
+            .status(Some(outcome.status))
+            .scopes(outcome.scope.map(ToString::to_string))
+            .resources(outcome.resource.map(ToString::to_string));
+        if let Some(pass) = pass {
+            record = record.lease(&pass.lease).task(pass.task.as_deref()).issuer(&pass.issuer);
+        }
+        if let Some(code) = outcome.code {
+            record = record.code(code);
+        }
+        if let Some(detail) = outcome.detail {
+            record = record.detail(detail);
+        }
+        self.0.record_after(record);
+    }
+}
+
+fn unusable(why: Unusable) -> Error {
+    let code = match why {
+        Unusable::Ended => Code::TokenRevoked,
+        Unusable::Expired => Code::TokenExpired,
+        Unusable::UsedUp => Code::TokenUsedUp,
+        Unusable::TooFast { .. } => Code::RateLimited,
+    };
+    let hint = match why {
+        Unusable::TooFast { .. } => "wait, as Retry-After says",
+        _ => "mint a new one: `hallpass mint`, or start the tool with `hallpass exec`",
+    };
+    Error::new(code, why.to_string()).hint(hint)
+}

@@ -1,0 +1,212 @@
+//! `env`: a task and the variables to work in it, for `exec`, for `env` and for the shell hooks.
+
+use std::{collections::BTreeMap, collections::BTreeSet, rc::Rc, time::Duration};
+
+use super::{
+    mint::{self, Order},
+    rfc3339, task, trust,
+};
+use crate::{
+    api::{
+        SecretText,
+        problem::Code,
+        session::{Env, OpenEnv, Variable},
+    },
+    config::IssuerKind,
+    daemon::state::{State, callers::Caller},
+    error::{Error, Result},
+    gateway::catalogue::Route,
+    principal::{self, HUMAN, Identity, printable},
+    scope::{ResourceSet, ScopeSet, Wanted},
+    task::{EndReason, Task},
+};
+
+/// Opens a task and mints what it needs. When one of the tokens is refused, the task ends again and
+/// none of them works.
+pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Result<Env> {
+    let identity = state.identify(caller, request.claim.as_deref())?;
+    let project = request.project.as_deref().map(|path| trust::trusted(state, path)).transpose()?;
+    let mut want = request.want;
+    let mut ttl = request.ttl_seconds.map(Duration::from_secs);
+    let mut title = request.task;
+    if let Some(project) = &project {
+        want.extend(project.want.iter().cloned());
+        ttl = ttl.or(project.ttl);
+        title = title.or_else(|| project.task.clone());
+    }
+    let want = merge(want)?;
+    let principal = worker(state, &identity, request.program.as_deref())?;
+    let title = title.or_else(|| request.program.clone()).unwrap_or_else(|| "shell".into());
+    // A title that names an open task of the same principal joins it; a bound task is always new.
+    let (task, fresh) = match joinable(state, &title, &principal, request.bind) {
+        Some(task) => (task, false),
+        None => {
+            let limit = (!want.is_empty()).then(|| want.clone());
+            let plan = task::Plan { title: title_of(&title), principal, limit, ttl, bind: request.bind };
+            (task::open(state, caller, &identity, plan)?, true)
+        }
+    };
+    let wait = request.wait_seconds.map(Duration::from_secs);
+    let opened = Guard { state, task: fresh.then(|| task.id.clone()) };
+    let env = variables(state, caller, &task, want, ttl, wait).await?;
+    opened.keep();
+    Ok(env)
+}
+
+/// Ends a task that was opened for a request which then failed or was given up.
+struct Guard<'a> {
+    state: &'a Rc<State>,
+    task: Option<String>,
+}
+
+impl Guard<'_> {
+    fn keep(mut self) {
+        self.task = None;
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take()
+            && let Err(error) = self.state.end_task(&task, EndReason::Revoked)
+        {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+async fn variables(
+    state: &Rc<State>,
+    caller: &Caller,
+    task: &Task,
+    want: Vec<Wanted>,
+    ttl: Option<Duration>,
+    wait: Option<Duration>,
+) -> Result<Env> {
+    let settings = state.settings();
+    let mut set: BTreeMap<String, SecretText> = BTreeMap::new();
+    let mut leases = Vec::new();
+    let mut first_end = task.deadline.wall_ms;
+    for what in want {
+        super::grant::known_scopes(state, &what)?;
+        let route = route_of(state, &what.issuer)?;
+        let url = state.gateway_url(&route.name)?;
+        let order = Order {
+            principal: task.principal.clone(),
+            task: Some(task.id.clone()),
+            what,
+            // A tool that reads its key once keeps it as long as it runs: the token lives as long as
+            // the grant and the task allow.
+            ttl: Some(ttl.unwrap_or(task::DEFAULT_TTL)),
+            uses: None,
+            rate: None,
+            wait,
+        };
+        let issuer = order.what.issuer.clone();
+        let minted = mint::fill(state, caller, order).await?;
+        for name in &route.key_env {
+            if set.insert(name.clone(), minted.access_token.clone()).is_some() {
+                return Err(Error::new(Code::InvalidValue, format!("two issuers would both set {name} ({issuer} is one)"))
+                    .hint("run them in two commands"));
+            }
+        }
+        for variable in &route.base_url_env {
+            set.insert(variable.name.clone(), SecretText::new(format!("{url}{}", variable.suffix)));
+        }
+        if let Some(lease) = state.leases.borrow().by_id(&minted.lease) {
+            first_end = first_end.min(lease.lease.deadline.wall_ms);
+        }
+        leases.push(minted.lease);
+    }
+    let scrub: BTreeSet<String> = settings
+        .catalogue
+        .iter()
+        .flat_map(|route| route.key_env.iter().chain(&route.scrub_env))
+        .filter(|name| !set.contains_key(*name))
+        .cloned()
+        .collect();
+    Ok(Env {
+        task: task.id.clone(),
+        principal: task.principal.clone(),
+        set: set.into_iter().map(|(name, value)| Variable { name, value }).collect(),
+        scrub: scrub.into_iter().collect(),
+        expires_at: rfc3339(first_end),
+        leases,
+    })
+}
+
+/// Who works in the task: the caller, unless it is the human who starts an assistant.
+fn worker(state: &State, identity: &Identity, program: Option<&str>) -> Result<String> {
+    let settings = state.settings();
+    let assistant = program
+        .filter(|_| identity.principal == HUMAN && identity.task.is_none())
+        .and_then(|program| principal::of_program(program, &settings.rules));
+    match assistant {
+        Some((name, kind)) => {
+            state.see_assistant(&name, kind)?;
+            Ok(name)
+        }
+        None => Ok(identity.principal.clone()),
+    }
+}
+
+fn joinable(state: &State, title: &str, principal: &str, bind: bool) -> Option<Task> {
+    let tasks = state.tasks.borrow();
+    let by_id = tasks.get(title).filter(|task| task.principal == principal);
+    let by_title = || tasks.by_title(title, principal).filter(|_| !bind);
+    by_id.or_else(by_title).filter(|task| task.is_open(crate::sys::now())).cloned()
+}
+
+fn title_of(text: &str) -> String {
+    let name = text.rsplit('/').next().filter(|name| text.starts_with('/') && !name.is_empty()).unwrap_or(text);
+    printable(name)
+}
+
+fn route_of(state: &State, issuer: &str) -> Result<Route> {
+    let settings = state.settings();
+    let found = settings.config.issuers.get(issuer).map(|issuer| match &issuer.kind {
+        IssuerKind::Gateway { route, .. } => route.clone(),
+    });
+    let route = found.as_ref().and_then(|route| settings.catalogue.get(route));
+    route.cloned().ok_or_else(|| {
+        Error::new(Code::NotFound, format!("the issuer {:?} has no route", printable(issuer))).hint("hallpass route list")
+    })
+}
+
+/// One token for each issuer, because an SDK reads one variable. Two requests of one issuer are put
+/// together only where that widens neither.
+fn merge(want: Vec<Wanted>) -> Result<Vec<Wanted>> {
+    let mut merged: Vec<Wanted> = Vec::new();
+    for wanted in want {
+        let Some(same) = merged.iter_mut().find(|other| other.issuer == wanted.issuer) else {
+            merged.push(wanted);
+            continue;
+        };
+        if same.resources == wanted.resources {
+            same.scopes = ScopeSet::new(same.scopes.iter().chain(wanted.scopes.iter()).cloned());
+        } else if same.scopes == wanted.scopes {
+            same.resources = ResourceSet::new(same.resources.iter().chain(wanted.resources.iter()).cloned());
+        } else if wanted.contains(same) {
+            *same = wanted;
+        } else if !same.contains(&wanted) {
+            return Err(Error::new(Code::InvalidValue, format!("{same} and {wanted} do not fit into one token without widening it"))
+                .hint("name the same resources for both, or run two commands"));
+        }
+    }
+    Ok(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_one_issuer_are_put_together_without_widening() {
+        let merged = |texts: &[&str]| merge(texts.iter().map(|text| text.parse().unwrap()).collect());
+        let one = merged(&["gh:issues:read@a/b", "gh:pulls:read@a/b", "openai:chat"]).unwrap();
+        assert_eq!(one.iter().map(Wanted::to_string).collect::<Vec<_>>(), ["gh:issues:read,pulls:read@a/b", "openai:chat"]);
+        let two = merged(&["gh:issues:read@a/b", "gh:issues:read@a/c"]).unwrap();
+        assert_eq!(two[0].to_string(), "gh:issues:read@a/b,a/c");
+        assert!(merged(&["gh:issues:read@a/b", "gh:pulls:read@a/c"]).is_err());
+    }
+}

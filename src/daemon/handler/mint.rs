@@ -1,0 +1,362 @@
+//! `mint`: issues a token, or narrows one.
+//!
+//! The order is fixed: name the caller, decide, wait for a human where the grant says so, look again
+//! (caller, task and grants may have changed meanwhile), write the lease, write the audit record, and
+//! only then hand the token out. A step that fails leaves no token that works.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{grant, rfc3339, task};
+use crate::{
+    api::{
+        SecretText,
+        lease::{Mint, Minted},
+        problem::Code,
+    },
+    audit::{Decision, Record},
+    clock::{Deadline, Moment},
+    config::IssuerKind,
+    daemon::state::{
+        State,
+        approvals::{Answer, Pending},
+        callers::Caller,
+        leases::ShareKey,
+    },
+    error::{Error, Result},
+    lease::{Lease, Rate},
+    policy::{self, Approval, Denial, Terms, Verdict},
+    principal::{HUMAN, Identity, UNKNOWN},
+    scope::Wanted,
+    sys,
+    task::EndReason,
+    token::{self, Token},
+};
+
+/// How deep tokens may be narrowed.
+const MAX_DEPTH: usize = 8;
+/// The longest wait for a human.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// What is to be minted, for whom: what `mint` and `env` have in common.
+pub struct Order {
+    /// Who gets it.
+    pub principal: String,
+    /// The task it belongs to.
+    pub task: Option<String>,
+    /// Issuer, scopes and resources.
+    pub what: Wanted,
+    /// How long.
+    pub ttl: Option<Duration>,
+    /// How often.
+    pub uses: Option<u32>,
+    /// How fast.
+    pub rate: Option<Rate>,
+    /// How long to wait for a human.
+    pub wait: Option<Duration>,
+}
+
+/// Issues a token for a caller.
+pub async fn mint(state: &Rc<State>, caller: &Caller, request: Mint) -> Result<Minted> {
+    let identity = state.identify(caller, request.claim.as_deref())?;
+    if request.uses == Some(0) {
+        return Err(Error::new(Code::InvalidValue, "a token with no uses is of no use").hint("--uses 1 is single use"));
+    }
+    if let Some(parent) = &request.subject_token {
+        let hash = token::check(parent.expose().trim().as_bytes())
+            .map_err(|e| Error::new(Code::TokenInvalid, e.to_string()).hint("give the token that is to be narrowed"))?;
+        return narrow(state, caller, &identity, hash, &request);
+    }
+    let (principal, task) = place(state, &identity, request.task.as_deref())?;
+    let order = Order {
+        principal,
+        task,
+        what: request.what,
+        ttl: request.ttl_seconds.map(Duration::from_secs),
+        uses: request.uses,
+        rate: request.rate,
+        wait: request.wait_seconds.map(Duration::from_secs),
+    };
+    fill(state, caller, order).await
+}
+
+/// Decides, waits where it must, and issues.
+pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Minted> {
+    grant::known_scopes(state, &order.what)?;
+    state.audit_ready()?;
+    let mut terms = judge(state, caller, &order)?;
+    if let Some(minted) = share(state, &order, &terms)? {
+        return Ok(minted);
+    }
+    if terms.approval == Approval::Ask {
+        approval(state, caller, &order, &terms).await?;
+        // Grants, task and principal may have changed while it waited.
+        terms = judge(state, caller, &order)?;
+    }
+    caller.recheck()?;
+    issue(state, caller, &order, terms)
+}
+
+/// The principal and the task of a request. A task that the caller does not run in may be named by
+/// the principal that works on it and by the human, by nobody else.
+fn place(state: &State, identity: &Identity, named: Option<&str>) -> Result<(String, Option<String>)> {
+    let Some(id) = named else { return Ok((identity.principal.clone(), identity.task.clone())) };
+    let tasks = state.tasks.borrow();
+    let named = tasks.get(id).or_else(|| tasks.by_title(id, &identity.principal)).ok_or_else(|| task::ended(id))?;
+    let inside = identity.task.as_deref() == Some(named.id.as_str());
+    let own = identity.task.is_none() && (identity.principal == named.principal || identity.principal == HUMAN);
+    if inside || own {
+        return Ok((named.principal.clone(), Some(named.id.clone())));
+    }
+    Err(Error::new(Code::Denied, format!("the task {:?} belongs to {}, not to {}", named.title, named.principal, identity.principal))
+        .hint("mint in your own task, or let the task's own process ask"))
+}
+
+fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
+    if order.principal == UNKNOWN {
+        return Err(refuse(state, caller, order, task::unknown()));
+    }
+    if let Err(error) = state.not_disabled(&order.principal) {
+        return Err(refuse(state, caller, order, error));
+    }
+    let settings = state.settings();
+    let verdict = {
+        let tasks = state.tasks.borrow();
+        let task = match &order.task {
+            Some(id) => Some(tasks.get(id).filter(|task| task.is_open(sys::now())).ok_or_else(|| task::ended(id))?),
+            None => None,
+        };
+        let asked =
+            policy::Request { principal: order.principal.clone(), what: order.what.clone(), ttl: order.ttl };
+        policy::decide(&settings.config.grants, &asked, task)
+    };
+    match verdict {
+        Verdict::Allowed(terms) => Ok(terms),
+        Verdict::Denied(denial) => {
+            let code = match denial {
+                Denial::Unknown => Code::UnknownCaller,
+                Denial::NoGrant { .. } => Code::NoGrant,
+                Denial::Never { .. } | Denial::OutsideTask { .. } => Code::Denied,
+                Denial::TaskEnded { .. } => Code::TaskEnded,
+            };
+            let mut error = Error::new(code, denial.to_string());
+            error.hint = grant::would_allow(&order.principal, &order.what, &denial);
+            Err(refuse(state, caller, order, error))
+        }
+    }
+}
+
+fn refuse(state: &State, caller: &Caller, order: &Order, error: Error) -> Error {
+    state.record_after(
+        record(state, "mint", order).evidence(Some(&caller.evidence().summary())).decision(Decision::Denied).code(error.code),
+    );
+    error
+}
+
+fn record<'a>(state: &State, event: &'static str, order: &'a Order) -> Record<'a> {
+    Record::new(event, &order.principal, state.kind_of(&order.principal))
+        .task(order.task.as_deref())
+        .issuer(&order.what.issuer)
+        .scopes(Some(order.what.scopes.to_string()))
+        .resources(Some(order.what.resources.to_string()))
+}
+
+/// Waits for a human's answer.
+async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Terms) -> Result<()> {
+    let now = sys::now();
+    let wait = order.wait.unwrap_or(state.settings().config.approval_timeout).min(MAX_WAIT);
+    let title = order.task.as_ref().and_then(|id| state.tasks.borrow().get(id).map(|task| task.title.clone()));
+    let pending = Pending {
+        id: token::short_id("ask", state.random()?),
+        principal: order.principal.clone(),
+        evidence: caller.evidence().clone(),
+        what: order.what.clone(),
+        ttl: terms.ttl,
+        task: order.task.clone(),
+        task_title: title,
+        deadline: Deadline::after(now, wait),
+    };
+    let mut waiting = match state.approvals.join(pending, now) {
+        Ok(waiting) => waiting,
+        Err(error) => return Err(refuse(state, caller, order, error)),
+    };
+    state.record(record(state, "approval.ask", order).decision(Decision::Done).detail(waiting.id()))?;
+    let answer = tokio::select! {
+        answer = waiting.answer(wait) => answer,
+        () = state.shutdown.cancelled() => None,
+    };
+    match answer {
+        Some(Answer::Approved) => Ok(()),
+        Some(Answer::Denied) => {
+            let error = Error::new(Code::ApprovalDenied, format!("a person denied {}", order.what))
+                .hint("the denial holds for ten minutes");
+            Err(refuse(state, caller, order, error))
+        }
+        None => {
+            let error = Error::new(
+                Code::ApprovalTimeout,
+                format!("nobody approved {} within {}", order.what, grant::human_time(wait)),
+            )
+            .hint("ask again and answer from another terminal: `hallpass approvals`, then `hallpass approve ID`");
+            Err(refuse(state, caller, order, error))
+        }
+    }
+}
+
+fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
+    if order.uses.is_some() {
+        return None;
+    }
+    let task = order.task.clone()?;
+    Some(ShareKey {
+        task,
+        principal: order.principal.clone(),
+        what: order.what.clone(),
+        ttl: terms.ttl.as_secs(),
+        rate: order.rate.map(|rate| rate.to_string()),
+    })
+}
+
+/// The token of an identical request of the same task, while it is young enough.
+fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> {
+    let now = sys::now();
+    let found = share_key(order, terms).and_then(|key| state.leases.borrow_mut().shared(&key, now));
+    let Some((lease, token)) = found else { return Ok(None) };
+    state.record(record(state, "mint", order).lease(&lease.id).decision(Decision::Allowed).detail("shared"))?;
+    answer(state, &lease, &token, now, true).map(Some)
+}
+
+fn issue(state: &Rc<State>, caller: &Caller, order: &Order, terms: Terms) -> Result<Minted> {
+    let now = sys::now();
+    let key = share_key(order, &terms);
+    let rate = match (terms.rate, order.rate) {
+        (Some(a), Some(b)) => Some(a.stricter(b)),
+        (a, b) => a.or(b),
+    };
+    let mut deadline = Deadline::after(now, terms.ttl);
+    if let Some(id) = &order.task {
+        let tasks = state.tasks.borrow();
+        let task = tasks.get(id).ok_or_else(|| task::ended(id))?;
+        deadline = deadline.earlier(task.deadline, now);
+    }
+    let lease = Lease {
+        id: token::short_id("lease", state.random()?),
+        task: order.task.clone(),
+        principal: order.principal.clone(),
+        what: order.what.clone(),
+        bounds: terms.bounds,
+        deadline,
+        uses_left: order.uses,
+        rate,
+        parent: None,
+        grants: terms.grants,
+        ended: None,
+    };
+    let (minted, token) = hand_out(state, caller, order, lease, now)?;
+    if let Some(key) = key {
+        state.leases.borrow_mut().share(key, &minted.lease, token);
+    }
+    Ok(minted)
+}
+
+/// Narrows a token that the caller holds (RFC 8693): never wider, longer or in another task.
+fn narrow(state: &Rc<State>, caller: &Caller, identity: &Identity, hash: token::TokenHash, request: &Mint) -> Result<Minted> {
+    let now = sys::now();
+    state.audit_ready()?;
+    let parent = {
+        let leases = state.leases.borrow();
+        let live = leases.get(hash).ok_or_else(|| dead_parent("it is not known, or has ended"))?;
+        live.lease.check(now).map_err(|e| dead_parent(&e.to_string()))?;
+        live.lease.clone()
+    };
+    let depth = {
+        let leases = state.leases.borrow();
+        let up = |id: &String| leases.by_id(id).and_then(|live| live.lease.parent.clone());
+        std::iter::successors(parent.parent.clone(), up).take(MAX_DEPTH).count()
+    };
+    if depth + 1 >= MAX_DEPTH {
+        return Err(Error::new(Code::Widening, format!("a token can be narrowed {MAX_DEPTH} times, one from another"))
+            .hint("narrow an earlier one"));
+    }
+    let task = request.task.clone().or_else(|| parent.task.clone());
+    // Whoever holds the token may narrow it; the child is on record under the name of who asked.
+    let principal = if identity.principal == UNKNOWN { parent.principal.clone() } else { identity.principal.clone() };
+    state.not_disabled(&principal)?;
+    let order = Order {
+        principal,
+        task,
+        what: request.what.clone(),
+        ttl: request.ttl_seconds.map(Duration::from_secs),
+        uses: request.uses.or(parent.uses_left),
+        rate: request.rate,
+        wait: None,
+    };
+    if let Err(widening) = parent.allows_child(&order.what, order.task.as_deref(), order.uses) {
+        let error = Error::new(Code::Widening, widening.to_string()).hint("ask for less, or mint a token of its own");
+        return Err(refuse(state, caller, &order, error));
+    }
+    let left = parent.deadline.remaining(now);
+    let deadline = Deadline::after(now, order.ttl.map_or(left, |ttl| ttl.min(left))).earlier(parent.deadline, now);
+    let lease = Lease {
+        id: token::short_id("lease", state.random()?),
+        task: order.task.clone(),
+        principal: order.principal.clone(),
+        what: order.what.clone(),
+        bounds: parent.bounds.clone(),
+        deadline,
+        uses_left: order.uses,
+        rate: match (parent.rate, order.rate) {
+            (Some(a), Some(b)) => Some(a.stricter(b)),
+            (a, b) => a.or(b),
+        },
+        parent: Some(parent.id.clone()),
+        grants: parent.grants.clone(),
+        ended: None,
+    };
+    hand_out(state, caller, &order, lease, now).map(|(minted, _)| minted)
+}
+
+fn dead_parent(why: &str) -> Error {
+    Error::new(Code::TokenRevoked, format!("the token to narrow does not work: {why}")).hint("mint a new one")
+}
+
+/// Writes lease and record; what cannot be recorded is ended again and not handed out.
+fn hand_out(state: &Rc<State>, caller: &Caller, order: &Order, lease: Lease, now: Moment) -> Result<(Minted, Token)> {
+    let token = Token::from_entropy(state.random()?);
+    let minted = answer(state, &lease, &token, now, false)?;
+    state.issue(lease, &token, now)?;
+    let recorded = state.record(
+        record(state, "mint", order)
+            .evidence(Some(&caller.evidence().summary()))
+            .lease(&minted.lease)
+            .decision(Decision::Allowed),
+    );
+    if let Err(error) = recorded {
+        // In memory it is dead from here on; if the database fails too, its error is the lesser one.
+        let _ = state.end_leases(vec![minted.lease.clone()], EndReason::Revoked);
+        return Err(error);
+    }
+    Ok((minted, token))
+}
+
+fn answer(state: &State, lease: &Lease, token: &Token, now: Moment, shared: bool) -> Result<Minted> {
+    let settings = state.settings();
+    let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| {
+        Error::new(Code::NotFound, format!("there is no issuer {:?} any more", lease.what.issuer))
+            .hint("hallpass credential list")
+    })?;
+    let IssuerKind::Gateway { route, .. } = &issuer.kind;
+    Ok(Minted {
+        access_token: SecretText::new(token.expose()),
+        token_type: "Bearer".into(),
+        issued_token_type: "urn:hallpass:token-type:gateway".into(),
+        expires_in: lease.deadline.remaining(now).as_secs(),
+        expires_at: rfc3339(lease.deadline.wall_ms),
+        upstream_expires_at: None,
+        scope: lease.what.scopes.clone(),
+        resource: lease.what.resources.clone(),
+        lease: lease.id.clone(),
+        revocable: true,
+        shared,
+        base_url: state.gateway_url(route).ok(),
+    })
+}

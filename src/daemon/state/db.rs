@@ -1,0 +1,244 @@
+//! The state database: leases, tasks, principals, credentials' metadata and trusted projects.
+//!
+//! Owns the SQLite file. Rows are JSON documents beside the few columns that are searched; a token is
+//! kept as its hash and a credential's value not at all, so a stolen file holds nothing usable.
+//! Every write is on disk (in the write-ahead log) before its caller answers, so a `kill -9` loses
+//! nothing; a write that fails is an error, never a silent loss.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    api::problem::Code,
+    error::{Error, Result},
+    lease::Lease,
+    task::Task,
+    token::TokenHash,
+};
+
+/// The version of the schema; a newer one is refused, so that a downgrade cannot damage it.
+const SCHEMA: i64 = 1;
+
+/// An open database.
+pub struct Db(Connection);
+
+/// A table of named JSON documents.
+#[derive(Clone, Copy, Debug)]
+pub enum Table {
+    /// Principals by name.
+    Principals,
+    /// Credentials' metadata by name.
+    Credentials,
+    /// Trusted projects' digests by folder.
+    Trust,
+}
+
+impl Table {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Principals => "principals",
+            Self::Credentials => "credentials",
+            Self::Trust => "trust",
+        }
+    }
+}
+
+impl Db {
+    /// Opens or creates it.
+    pub fn open(path: &Path) -> Result<Self> {
+        // Made by us first, so that it is private from its first byte.
+        drop(crate::sys::private_file(path, true).map_err(|e| {
+            Error::new(Code::StateUnwritable, format!("the state database {} cannot be opened: {e}", path.display()))
+                .hint("hallpass hands out nothing that it cannot record; `hallpass doctor` says what is in the way")
+        })?);
+        let connection = Connection::open(path).map_err(|e| failed(&e))?;
+        let db = Self(connection);
+        db.prepare().map_err(|e| failed(&e))?;
+        let version: i64 = db.0.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| failed(&e))?;
+        if version > SCHEMA {
+            return Err(Error::new(Code::Version, "the state database was written by a newer hallpass")
+                .hint("install that version again; this one would damage it"));
+        }
+        db.0.pragma_update(None, "user_version", SCHEMA).map_err(|e| failed(&e))?;
+        Ok(db)
+    }
+
+    fn prepare(&self) -> rusqlite::Result<()> {
+        self.0.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = NORMAL;
+             PRAGMA cache_size = -512;
+             PRAGMA busy_timeout = 2000;
+             PRAGMA secure_delete = ON;
+             CREATE TABLE IF NOT EXISTS leases (
+                 id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, live INTEGER NOT NULL,
+                 issued_ms INTEGER NOT NULL, task TEXT, doc TEXT NOT NULL) STRICT;
+             CREATE INDEX IF NOT EXISTS leases_live ON leases (live) WHERE live = 1;
+             CREATE INDEX IF NOT EXISTS leases_issued ON leases (issued_ms);
+             CREATE TABLE IF NOT EXISTS tasks (
+                 id TEXT PRIMARY KEY, live INTEGER NOT NULL, started_ms INTEGER NOT NULL, doc TEXT NOT NULL) STRICT;
+             CREATE INDEX IF NOT EXISTS tasks_live ON tasks (live) WHERE live = 1;
+             CREATE TABLE IF NOT EXISTS principals (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS credentials (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS trust (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
+        )
+    }
+
+    /// Writes a new lease under its token's hash.
+    pub fn insert_lease(&self, lease: &Lease, hash: TokenHash) -> Result<()> {
+        let doc = to_json(lease)?;
+        self.0
+            .prepare_cached("INSERT INTO leases (id, hash, live, issued_ms, task, doc) VALUES (?1, ?2, 1, ?3, ?4, ?5)")
+            .and_then(|mut s| s.execute(params![lease.id, hash.0, lease.deadline.from_wall_ms, lease.task, doc]))
+            .map_err(|e| failed(&e))?;
+        Ok(())
+    }
+
+    /// Writes a lease's new state. An end is synced to the disk itself: a revoked lease stays revoked
+    /// even when the power fails.
+    pub fn update_lease(&self, lease: &Lease) -> Result<()> {
+        let doc = to_json(lease)?;
+        let live = lease.ended.is_none();
+        let write = || -> rusqlite::Result<()> {
+            if !live {
+                self.0.pragma_update(None, "synchronous", "FULL")?;
+            }
+            self.0
+                .prepare_cached("UPDATE leases SET live = ?2, doc = ?3 WHERE id = ?1")?
+                .execute(params![lease.id, live, doc])?;
+            if !live {
+                self.0.pragma_update(None, "synchronous", "NORMAL")?;
+            }
+            Ok(())
+        };
+        write().map_err(|e| failed(&e))
+    }
+
+    /// The leases that have not ended, expired ones included, with their hashes.
+    pub fn live_leases(&self) -> Result<Vec<(TokenHash, Lease)>> {
+        let read = || -> rusqlite::Result<Vec<([u8; 32], String)>> {
+            let mut statement = self.0.prepare("SELECT hash, doc FROM leases WHERE live = 1")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        let rows = read().map_err(|e| failed(&e))?;
+        rows.into_iter().map(|(hash, doc)| Ok((TokenHash(hash), from_json(&doc)?))).collect()
+    }
+
+    /// One lease.
+    pub fn lease(&self, id: &str) -> Result<Option<Lease>> {
+        self.one("SELECT doc FROM leases WHERE id = ?1", id)
+    }
+
+    /// The newest leases.
+    pub fn leases(&self, limit: usize) -> Result<Vec<Lease>> {
+        self.newest("SELECT doc FROM leases ORDER BY issued_ms DESC, rowid DESC LIMIT ?1", limit)
+    }
+
+    /// Forgets leases and tasks that are over and older than this.
+    pub fn prune(&self, before_ms: i64) -> Result<()> {
+        self.0
+            .execute("DELETE FROM leases WHERE live = 0 AND issued_ms < ?1", [before_ms])
+            .and_then(|_| self.0.execute("DELETE FROM tasks WHERE live = 0 AND started_ms < ?1", [before_ms]))
+            .map_err(|e| failed(&e))?;
+        Ok(())
+    }
+
+    /// Writes a task, new or changed.
+    pub fn put_task(&self, task: &Task) -> Result<()> {
+        let doc = to_json(task)?;
+        self.0
+            .prepare_cached(
+                "INSERT INTO tasks (id, live, started_ms, doc) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (id) DO UPDATE SET live = ?2, doc = ?4",
+            )
+            .and_then(|mut s| s.execute(params![task.id, task.ended.is_none(), task.deadline.from_wall_ms, doc]))
+            .map_err(|e| failed(&e))?;
+        Ok(())
+    }
+
+    /// The tasks that have not ended.
+    pub fn live_tasks(&self) -> Result<Vec<Task>> {
+        self.newest("SELECT doc FROM tasks WHERE live = 1 ORDER BY started_ms LIMIT ?1", usize::MAX >> 1)
+    }
+
+    /// One task.
+    pub fn task(&self, id: &str) -> Result<Option<Task>> {
+        self.one("SELECT doc FROM tasks WHERE id = ?1", id)
+    }
+
+    /// The newest tasks.
+    pub fn tasks(&self, limit: usize) -> Result<Vec<Task>> {
+        self.newest("SELECT doc FROM tasks ORDER BY started_ms DESC, rowid DESC LIMIT ?1", limit)
+    }
+
+    /// Every document of a table, by name.
+    pub fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<T>> {
+        let sql = format!("SELECT doc FROM {} ORDER BY name LIMIT ?1", table.word());
+        self.newest(&sql, usize::MAX >> 1)
+    }
+
+    /// Writes a named document, new or changed.
+    pub fn put<T: Serialize>(&self, table: Table, name: &str, value: &T) -> Result<()> {
+        let sql = format!(
+            "INSERT INTO {} (name, doc) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET doc = ?2",
+            table.word()
+        );
+        self.0.execute(&sql, params![name, to_json(value)?]).map_err(|e| failed(&e))?;
+        Ok(())
+    }
+
+    /// One named document.
+    pub fn find<T: DeserializeOwned>(&self, table: Table, name: &str) -> Result<Option<T>> {
+        self.one(&format!("SELECT doc FROM {} WHERE name = ?1", table.word()), name)
+    }
+
+    /// Removes a named document.
+    pub fn remove(&self, table: Table, name: &str) -> Result<()> {
+        self.0
+            .execute(&format!("DELETE FROM {} WHERE name = ?1", table.word()), [name])
+            .map_err(|e| failed(&e))?;
+        Ok(())
+    }
+
+    /// Moves the write-ahead log into the database; for an orderly stop.
+    pub fn checkpoint(&self) {
+        // Nothing is lost when it fails: the log is read at the next start.
+        let _ = self.0.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    fn one<T: DeserializeOwned>(&self, sql: &str, name: &str) -> Result<Option<T>> {
+        let doc: Option<String> = self
+            .0
+            .prepare_cached(sql)
+            .and_then(|mut s| s.query_row([name], |row| row.get(0)).optional())
+            .map_err(|e| failed(&e))?;
+        doc.as_deref().map(from_json).transpose()
+    }
+
+    fn newest<T: DeserializeOwned>(&self, sql: &str, limit: usize) -> Result<Vec<T>> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement = self.0.prepare_cached(sql)?;
+            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(|e| failed(&e))?.iter().map(|doc| from_json(doc)).collect()
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|_| Error::internal("a record could not be written as JSON"))
+}
+
+fn from_json<T: DeserializeOwned>(doc: &str) -> Result<T> {
+    serde_json::from_str(doc).map_err(|e| {
+        Error::internal(format!("a record in the state database cannot be read ({:?} at column {})", e.classify(), e.column()))
+    })
+}
+
+fn failed(error: &rusqlite::Error) -> Error {
+    Error::new(Code::StateUnwritable, format!("the state database failed: {error}"))
+        .hint("free some space or make the state folder writable; hallpass hands out nothing that it cannot record")
+}

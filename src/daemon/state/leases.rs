@@ -1,0 +1,274 @@
+//! The leases that hold: found by their token's hash, ended in whole families.
+//!
+//! Owns the map from token hash to lease and the tokens that may be shared. A lease is in the database
+//! before its token leaves, and its end is there before anyone is told.
+
+use std::collections::HashMap;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{State, db::Db};
+use crate::{
+    audit::{Decision, Record},
+    clock::Moment,
+    error::Result,
+    lease::{Lease, Unusable, Window},
+    policy::{self, Verdict},
+    principal::Kind,
+    scope::Wanted,
+    task::{EndReason, Ended},
+    token::{Token, TokenHash},
+};
+
+/// How long an ended lease or task stays in the database, in milliseconds.
+const KEEP_MS: i64 = 90 * 24 * 3600 * 1000;
+/// At this many leases in memory the expired ones are swept out.
+const SWEEP_AT: usize = 1024;
+
+/// A lease that holds, with what goes with it in memory only.
+pub struct Live {
+    /// The record.
+    pub lease: Lease,
+    /// Its requests in the current stretch of time.
+    pub window: Window,
+    /// Cancelled when it ends: running streams are cut.
+    pub ended: CancellationToken,
+    hash: TokenHash,
+}
+
+/// The leases that hold.
+#[derive(Default)]
+pub struct Leases {
+    by_hash: HashMap<TokenHash, Live>,
+    by_id: HashMap<String, TokenHash>,
+    shared: HashMap<ShareKey, (String, Token)>,
+    sweep_at: usize,
+}
+
+/// What makes two requests identical.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ShareKey {
+    /// The task; only a task's requests share.
+    pub task: String,
+    /// Who asks.
+    pub principal: String,
+    /// What is asked.
+    pub what: Wanted,
+    /// For how long, in seconds.
+    pub ttl: u64,
+    /// At which rate, as written.
+    pub rate: Option<String>,
+}
+
+impl Leases {
+    /// Loads them; what expired meanwhile is left in the database.
+    pub fn load(db: &Db, now: Moment) -> Result<Self> {
+        let mut leases = Self { sweep_at: SWEEP_AT, ..Self::default() };
+        for (hash, lease) in db.live_leases()? {
+            if lease.check(now).is_ok() {
+                leases.insert(lease, hash);
+            }
+        }
+        db.prune(now.wall_ms - KEEP_MS)?;
+        Ok(leases)
+    }
+
+    /// The lease of a token.
+    pub fn get(&self, hash: TokenHash) -> Option<&Live> {
+        self.by_hash.get(&hash)
+    }
+
+    /// See [`Leases::get`].
+    pub fn get_mut(&mut self, hash: TokenHash) -> Option<&mut Live> {
+        self.by_hash.get_mut(&hash)
+    }
+
+    /// A lease by its id.
+    pub fn by_id(&self, id: &str) -> Option<&Live> {
+        self.by_id.get(id).and_then(|hash| self.by_hash.get(hash))
+    }
+
+    /// See [`Leases::by_id`].
+    pub fn by_id_mut(&mut self, id: &str) -> Option<&mut Live> {
+        let hash = self.by_id.get(id)?;
+        self.by_hash.get_mut(hash)
+    }
+
+    /// How many hold at `now`.
+    pub fn count(&self, now: Moment) -> usize {
+        self.by_hash.values().filter(|live| live.lease.check(now).is_ok()).count()
+    }
+
+    /// The ids of those that match.
+    pub fn ids(&self, matches: impl Fn(&Lease) -> bool) -> Vec<String> {
+        self.by_hash.values().filter(|live| matches(&live.lease)).map(|live| live.lease.id.clone()).collect()
+    }
+
+    /// The token of an identical earlier request, while it may be shared.
+    pub fn shared(&mut self, key: &ShareKey, now: Moment) -> Option<(Lease, Token)> {
+        let (id, token) = self.shared.get(key)?;
+        match self.by_id(id) {
+            Some(live) if live.lease.is_shareable(now) => Some((live.lease.clone(), token.clone())),
+            _ => {
+                self.shared.remove(key);
+                None
+            }
+        }
+    }
+
+    /// Remembers a token for identical requests to come.
+    pub fn share(&mut self, key: ShareKey, id: &str, token: Token) {
+        self.shared.insert(key, (id.to_owned(), token));
+    }
+
+    fn insert(&mut self, lease: Lease, hash: TokenHash) {
+        self.by_id.insert(lease.id.clone(), hash);
+        self.by_hash.insert(hash, Live { lease, window: Window::default(), ended: CancellationToken::new(), hash });
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Live> {
+        let hash = self.by_id.remove(id)?;
+        self.shared.retain(|_, (shared, _)| shared != id);
+        self.by_hash.remove(&hash)
+    }
+
+    fn sweep(&mut self, now: Moment) {
+        if self.by_hash.len() < self.sweep_at {
+            return;
+        }
+        self.by_hash.retain(|_, live| live.lease.check(now).is_ok());
+        let by_hash = &self.by_hash;
+        self.by_id.retain(|_, hash| by_hash.contains_key(hash));
+        let by_id = &self.by_id;
+        self.shared.retain(|_, (id, _)| by_id.contains_key(id));
+        self.sweep_at = (self.by_hash.len() * 2).max(SWEEP_AT);
+    }
+}
+
+impl State {
+    /// Writes a new lease down and makes its token work.
+    pub fn issue(&self, lease: Lease, token: &Token, now: Moment) -> Result<()> {
+        self.db.insert_lease(&lease, token.hash())?;
+        let mut leases = self.leases.borrow_mut();
+        leases.sweep(now);
+        leases.insert(lease, token.hash());
+        Ok(())
+    }
+
+    /// Ends these leases and all that was narrowed from them; gives the ids of those that ended now.
+    pub fn end_leases(&self, ids: Vec<String>, reason: EndReason) -> Result<Vec<String>> {
+        let now = crate::sys::now();
+        let mut ended = Vec::new();
+        let mut queue: Vec<(String, EndReason)> = ids.into_iter().map(|id| (id, reason)).collect();
+        while let Some((id, reason)) = queue.pop() {
+            let lease = {
+                let mut leases = self.leases.borrow_mut();
+                let Some(live) = leases.by_id_mut(&id) else { continue };
+                live.lease.ended = Some(Ended { at_ms: now.wall_ms, reason });
+                live.ended.cancel();
+                live.lease.clone()
+            };
+            // In memory it is dead already, whatever the disk says.
+            self.db.update_lease(&lease)?;
+            self.leases.borrow_mut().remove(&id);
+            let kind = self.kind_of(&lease.principal);
+            self.record_after(
+                Record::new("lease.end", &lease.principal, kind)
+                    .lease(&lease.id)
+                    .task(lease.task.as_deref())
+                    .issuer(&lease.what.issuer)
+                    .decision(Decision::Done)
+                    .detail(reason_word(reason)),
+            );
+            let children = self.leases.borrow().ids(|child| child.parent.as_deref() == Some(&id));
+            queue.extend(children.into_iter().map(|child| (child, EndReason::ParentEnded)));
+            ended.push(id);
+        }
+        Ok(ended)
+    }
+
+    /// Ends the leases that the grants in force no longer allow.
+    pub fn end_leases_without_grant(&self) -> Result<()> {
+        let settings = self.settings();
+        let allowed = |lease: &Lease| {
+            let request = policy::Request { principal: lease.principal.clone(), what: lease.what.clone(), ttl: None };
+            settings.config.issuers.contains_key(&lease.what.issuer)
+                && matches!(policy::decide(&settings.config.grants, &request, None), Verdict::Allowed(_))
+        };
+        // A narrowed lease stands and falls with its parent, not with grants of its own.
+        let gone = self.leases.borrow().ids(|lease| lease.parent.is_none() && !allowed(lease));
+        self.end_leases(gone, EndReason::GrantGone).map(drop)
+    }
+
+    /// Counts one use of a lease, and checks once more that it holds.
+    pub fn spend(&self, id: &str) -> Result<(), SpendError> {
+        let now = crate::sys::now();
+        let spent = {
+            let mut leases = self.leases.borrow_mut();
+            let live = leases.by_id_mut(id).ok_or(SpendError::Unusable(Unusable::Ended))?;
+            live.lease.check(now).map_err(SpendError::Unusable)?;
+            if let Some(rate) = live.lease.rate {
+                rate.admit(&mut live.window, now).map_err(SpendError::Unusable)?;
+            }
+            match live.lease.uses_left {
+                None => None,
+                Some(left) => {
+                    live.lease.uses_left = Some(left.saturating_sub(1));
+                    Some(live.lease.clone())
+                }
+            }
+        };
+        // A use that is not on disk would come back after a restart, so it must be there first.
+        if let Some(lease) = spent {
+            self.db.update_lease(&lease).map_err(SpendError::State)?;
+        }
+        self.spend_ancestors(id)
+    }
+
+    /// A narrowed token counts against its parents too, so narrowing cannot multiply uses or rates.
+    fn spend_ancestors(&self, id: &str) -> Result<(), SpendError> {
+        let parent = self.leases.borrow().by_id(id).and_then(|live| live.lease.parent.clone());
+        match parent {
+            Some(parent) => self.spend(&parent),
+            None => Ok(()),
+        }
+    }
+
+    /// The kind of a principal, for its audit stream.
+    pub fn kind_of(&self, principal: &str) -> Kind {
+        match principal {
+            crate::principal::HUMAN => Kind::Human,
+            crate::principal::UNKNOWN => Kind::Unknown,
+            name => self.names.borrow().principal(name).map_or(Kind::Service, |p| p.kind),
+        }
+    }
+}
+
+/// Why a use could not be counted.
+pub enum SpendError {
+    /// The token does not hold.
+    Unusable(Unusable),
+    /// The use could not be written down.
+    State(crate::error::Error),
+}
+
+fn reason_word(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Revoked => "revoked",
+        EndReason::Expired => "expired",
+        EndReason::Exited => "its process exited",
+        EndReason::TaskEnded => "its task ended",
+        EndReason::ParentEnded => "the lease it was narrowed from ended",
+        EndReason::PrincipalDisabled => "its principal was disabled or removed",
+        EndReason::UsedUp => "its last use was used",
+        EndReason::GrantGone => "its grant or credential is gone",
+        EndReason::Left => "the project was left",
+    }
+}
+
+impl Live {
+    /// The hash of its token.
+    pub fn hash(&self) -> TokenHash {
+        self.hash
+    }
+}

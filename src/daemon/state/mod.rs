@@ -1,0 +1,214 @@
+//! Everything the daemon knows, in one place, on one thread.
+//!
+//! Owns the shared state and how it is loaded. What is asked of it lives beside this file, one file
+//! per noun. No borrow of a cell is ever held across an await.
+
+pub mod approvals;
+pub mod callers;
+pub mod db;
+pub mod leases;
+pub mod names;
+pub mod tasks;
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    rc::{Rc, Weak},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{problem::Code, status::Protection},
+    audit::{Audit, Record},
+    clock::Moment,
+    config::{self, Config},
+    error::{Error, Result},
+    daemon::backend::GatewayBackend,
+    gateway::{Gateway, catalogue::Catalogue},
+    paths::Paths,
+    principal::Rule,
+    store::Store,
+};
+use approvals::Approvals;
+use db::Db;
+use leases::Leases;
+use names::Names;
+use tasks::Tasks;
+
+/// The daemon's state.
+pub struct State {
+    /// Where everything is.
+    pub paths: Paths,
+    /// The config in force; replaced whole when the file changes for the good.
+    config: RefCell<Rc<Settings>>,
+    /// What is wrong with the config file as it is now.
+    pub config_error: RefCell<Option<String>>,
+    /// The store.
+    pub store: RefCell<Store>,
+    /// The database.
+    pub db: Db,
+    /// Leases that hold.
+    pub leases: RefCell<Leases>,
+    /// Tasks that are open.
+    pub tasks: RefCell<Tasks>,
+    /// Principals and credentials' metadata.
+    pub names: RefCell<Names>,
+    /// Requests that wait for a human.
+    pub approvals: Approvals,
+    /// The audit log.
+    audit: RefCell<Audit>,
+    /// The gateway, which is told of new routes.
+    gateway: OnceCell<Weak<Gateway<GatewayBackend>>>,
+    /// How the daemon was started.
+    pub started_by: String,
+    /// When.
+    pub started: Moment,
+    /// What protects its memory.
+    pub hardening: Vec<Protection>,
+    /// The gateway's TCP port, once bound.
+    pub gateway_port: Cell<Option<u16>>,
+    /// Why it is not bound.
+    pub gateway_error: RefCell<Option<String>>,
+    /// Open connections, and the most there may be.
+    pub connections: Rc<Cell<u64>>,
+    /// See `connections`.
+    pub connection_limit: u64,
+    /// Whether the timer for task deadlines runs.
+    pub reaper_running: Cell<bool>,
+    /// Cancelled when the daemon stops.
+    pub shutdown: CancellationToken,
+}
+
+/// The config and what is made of it.
+pub struct Settings {
+    /// The config.
+    pub config: Config,
+    /// Built-in routes and the user's own.
+    pub catalogue: Catalogue,
+    /// Built-in assistant rules and the user's own; the user's come first.
+    pub rules: Vec<Rule>,
+    /// When it was read.
+    pub loaded: Moment,
+}
+
+impl Settings {
+    /// Reads the config and everything it refers to.
+    pub fn load(paths: &Paths, now: Moment) -> Result<Self> {
+        let config = Config::load(&paths.config())?;
+        let catalogue = Catalogue::built_in()?.with_custom(&config.routes)?;
+        let mut rules = config.assistants.clone();
+        rules.extend(config::assistants::built_in()?);
+        Ok(Self { config, catalogue, rules, loaded: now })
+    }
+}
+
+impl State {
+    /// Loads what is on disk.
+    pub fn load(paths: Paths, started_by: String, hardening: Vec<Protection>, connection_limit: u64) -> Result<Self> {
+        let now = crate::sys::now();
+        let settings = Settings::load(&paths, now)?;
+        let db = Db::open(&paths.database())?;
+        let audit = Audit::open(&paths.audit_dir())?;
+        let store = Store::start(&settings.config.store, &paths);
+        let state = Self {
+            config: RefCell::new(Rc::new(settings)),
+            config_error: RefCell::default(),
+            store: RefCell::new(store),
+            leases: RefCell::new(Leases::load(&db, now)?),
+            tasks: RefCell::new(Tasks::load(&db)?),
+            names: RefCell::new(Names::load(&db)?),
+            approvals: Approvals::default(),
+            audit: RefCell::new(audit),
+            gateway: OnceCell::new(),
+            db,
+            paths,
+            started_by,
+            started: now,
+            hardening,
+            gateway_port: Cell::new(None),
+            gateway_error: RefCell::default(),
+            connections: Rc::default(),
+            connection_limit,
+            reaper_running: Cell::new(false),
+            shutdown: CancellationToken::new(),
+        };
+        Ok(state)
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Rc<Settings> {
+        self.config.borrow().clone()
+    }
+
+    /// Reads the config again. A bad file changes nothing and is shown in `status`.
+    pub fn reload(&self) -> Result<()> {
+        match Settings::load(&self.paths, crate::sys::now()) {
+            Ok(settings) => {
+                let before = self.settings();
+                if before.config.store != settings.config.store {
+                    *self.store.borrow_mut() = Store::start(&settings.config.store, &self.paths);
+                }
+                if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
+                    gateway.set_catalogue(settings.catalogue.clone());
+                }
+                *self.config.borrow_mut() = Rc::new(settings);
+                *self.config_error.borrow_mut() = None;
+                self.end_leases_without_grant()
+            }
+            Err(error) => {
+                *self.config_error.borrow_mut() = Some(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells this gateway of new routes from now on.
+    pub fn on_reload(&self, gateway: &Rc<Gateway<GatewayBackend>>) {
+        // Set once, at the start; there is one gateway.
+        let _ = self.gateway.set(Rc::downgrade(gateway));
+    }
+
+    /// Writes an audit record. An error means that the thing must not be done.
+    pub fn record(&self, record: Record<'_>) -> Result<()> {
+        self.audit.borrow_mut().record(record, crate::sys::now())
+    }
+
+    /// Writes an audit record of something that cannot be undone or was refused anyway. A failure is
+    /// kept by the log itself and shown in `status`.
+    pub fn record_after(&self, record: Record<'_>) {
+        if let Err(error) = self.record(record) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Whether the audit log can be written; lines that wait are written first.
+    pub fn audit_ready(&self) -> Result<()> {
+        let mut audit = self.audit.borrow_mut();
+        if audit.error().is_none() { Ok(()) } else { audit.flush_pending() }
+    }
+
+    /// Why the audit log cannot be written.
+    pub fn audit_error(&self) -> Option<String> {
+        self.audit.borrow().error()
+    }
+
+    /// Syncs the audit log to the disk.
+    pub fn sync_audit(&self) {
+        self.audit.borrow_mut().sync();
+    }
+
+    /// Random bytes from the kernel.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N]> {
+        crate::sys::random().map_err(|e| Error::internal(format!("the kernel gave no random bytes: {e}")))
+    }
+
+    /// The gateway's base URL for a route.
+    pub fn gateway_url(&self, route: &str) -> Result<String> {
+        let port = self.gateway_port.get().ok_or_else(|| {
+            let why = self.gateway_error.borrow().clone().unwrap_or_else(|| "its port is not bound yet".into());
+            Error::new(Code::GatewayDown, format!("the gateway is not on TCP: {why}"))
+                .hint("`hallpass doctor` says who has the port; set another [gateway] port in config.toml")
+        })?;
+        Ok(format!("http://127.0.0.1:{port}/{route}"))
+    }
+}

@@ -1,0 +1,136 @@
+//! One connection through hyper, for the API socket and the gateway alike.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::timed_io::{Shared, TimedIo};
+use crate::error::Error;
+
+/// How much and how long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From a head's first byte to its last.
+    pub head_time: Duration,
+    /// Without a byte of a body that is being waited for.
+    pub body_time: Duration,
+    /// Without a request.
+    pub idle_time: Duration,
+    /// Without a byte of an answer being taken.
+    pub write_time: Duration,
+    /// The largest head, in bytes.
+    pub max_head: usize,
+    /// The most header lines; at most 100, which is hyper's own limit.
+    pub max_headers: usize,
+    /// The largest body, in bytes; `None` for any size (it is streamed).
+    pub max_body: Option<u64>,
+}
+
+/// Serves one connection until it closes. `handler` gets each request, or, for a head that could be
+/// read in two ways or broke a limit, the error to answer with (the connection closes after it).
+///
+/// Dropped with the connection: the handler's future and the answer's body, so a client that leaves
+/// cancels what was done for it. When `shutdown` is cancelled the answer under way is finished and the
+/// connection closes. An answer with status 101 leaves HTTP; `hyper::upgrade::on` gives the stream.
+pub async fn serve_http1<S, H, F, B>(io: S, limits: Limits, handler: H, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Result<Request<Incoming>, Error>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let shared = Arc::new(Shared::default());
+    let mut io = TimedIo::new(io, limits, shared.clone());
+    let begun = tokio::select! {
+        begun = io.first_bytes() => begun,
+        () = shutdown.cancelled() => false,
+    };
+    if begun {
+        // Boxed: hyper's state would otherwise count for connections that have said nothing yet.
+        Box::pin(converse(io, shared, handler, shutdown)).await;
+    }
+}
+
+async fn converse<S, H, F, B>(io: TimedIo<S>, shared: Arc<Shared>, handler: H, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Fn(Result<Request<Incoming>, Error>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let service = service_fn(|request| {
+        let verdict = shared.next_verdict();
+        let (leaves, asked) = match verdict {
+            Some(Ok(leaves)) => (leaves, Ok(request)),
+            Some(Err(fault)) => (true, Err(fault.into())),
+            None => (true, Err(Error::internal("a request came that was not inspected"))),
+        };
+        let answer = handler(asked);
+        let shared = shared.clone();
+        async move {
+            let mut response = answer.await;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                shared.leave_http();
+            } else if leaves {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response.map(|body| Tracked { body, shared }))
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).half_close(false).keep_alive(true);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
+    // The error is the client's: it left, or was too slow. Requests are on record by themselves.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+/// An answer's body that tells the stream when it is done.
+struct Tracked<B> {
+    body: B,
+    shared: Arc<Shared>,
+}
+
+impl<B> Drop for Tracked<B> {
+    fn drop(&mut self) {
+        self.shared.answered();
+    }
+}
+
+impl<B: Body + Unpin> Body for Tracked<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
