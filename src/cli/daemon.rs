@@ -1,7 +1,7 @@
 //! `hallpass daemon`: in the foreground, for a service manager or a terminal.
 
 use super::context::Context;
-use crate::error::Result;
+use crate::{daemon, error::Result};
 
 /// Run the daemon in the foreground.
 #[derive(Debug, clap::Args)]
@@ -12,7 +12,6 @@ pub struct Args {
 }
 
 pub fn run(cx: &Context, args: Args) -> Result<u8> {
-    let paths = cx.paths()?;
-    let _ = (paths, args.started_by);
-    Err(crate::error::Error::internal("the daemon is not built in yet"))
+    daemon::run(cx.paths()?, daemon::Options { started_by: args.started_by })?;
+    Ok(0)
 }

@@ -40,9 +40,7 @@ pub fn facts(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let shown = lines.iter().filter(|(_, value)| !value.is_empty());
     shown
-        .map(|(name, value)| {
-            format!("{}  {}", styled(DIM, &format!("{name:width$}")), printable(value))
-        })
+        .map(|(name, value)| format!("{}  {}", styled(DIM, &format!("{name:width$}")), printable(value)))
         .collect::<Vec<_>>()
         .join("\n")
 }

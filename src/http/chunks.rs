@@ -112,7 +112,18 @@ mod tests {
 
     #[test]
     fn loose_framing_is_refused() {
-        for body in ["5;x=y\r\nhello", "0x5\r\n", "+5\r\n", " 5\r\n", "5 \r\n", "5\nhello", "\r\n", "5\r\nhelloX", "1234567890abcdef\r\n", "1\r\nab\r\n"] {
+        for body in [
+            "5;x=y\r\nhello",
+            "0x5\r\n",
+            "+5\r\n",
+            " 5\r\n",
+            "5 \r\n",
+            "5\nhello",
+            "\r\n",
+            "5\r\nhelloX",
+            "1234567890abcdef\r\n",
+            "1\r\nab\r\n",
+        ] {
             assert!(Chunks::new(None).feed(body.as_bytes()).is_err(), "{body:?} was taken");
         }
         assert!(matches!(Chunks::new(Some(4)).feed(b"5\r\n"), Err(Fault::TooLarge(_))));

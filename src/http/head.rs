@@ -222,7 +222,9 @@ mod tests {
             let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{rest}\r\n");
             assert!(judge(&head).is_err(), "{rest:?} was taken");
         }
-        for line in ["GET  / HTTP/1.1", "GET / HTTP/2.0", "GET /#a HTTP/1.1", "GET /\\a HTTP/1.1", "GET / x HTTP/1.1", "GET /"] {
+        for line in
+            ["GET  / HTTP/1.1", "GET / HTTP/2.0", "GET /#a HTTP/1.1", "GET /\\a HTTP/1.1", "GET / x HTTP/1.1", "GET /"]
+        {
             assert!(judge(&format!("{line}\r\nHost: a\r\n\r\n")).is_err(), "{line:?} was taken");
         }
         assert!(judge("GET / HTTP/1.1\r\n\r\n").is_err());

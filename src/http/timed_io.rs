@@ -23,11 +23,11 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+pub use super::serve::{Limits, serve_http1};
 use super::{
     chunks::Chunks,
     head::{Fault, Framing, inspect},
 };
-pub use super::serve::{Limits, serve_http1};
 
 /// What stands in for a head that was refused: hyper keeps the order of answers, and closes after it.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
