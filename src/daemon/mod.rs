@@ -57,6 +57,12 @@ pub struct Options {
 
 /// Runs the daemon until a signal stops it.
 pub fn run(paths: Paths, options: Options) -> Result<()> {
+    log();
+    if options.started_by == "client" {
+        // Away from the terminal and the session of the client that happened to start it. Fails only
+        // for a process that leads its group already, which is as good.
+        let _ = rustix::process::setsid();
+    }
     let hardening = sys::harden();
     let files = sys::raise_file_limit();
     for dir in [&paths.config_dir, &paths.data_dir, &paths.state_dir, &paths.runtime_dir] {
@@ -192,6 +198,18 @@ fn own_peer(stream: &tokio::net::UnixStream) -> Option<Caller> {
             None
         }
     }
+}
+
+/// Writes the log to standard error, for the service manager or the log file. `HALLPASS_LOG` sets the
+/// level; the default is `info`.
+fn log() {
+    let level = std::env::var("HALLPASS_LOG").ok().and_then(|text| text.parse().ok());
+    // Set once; a second daemon in one process (tests) keeps the first one's.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level.unwrap_or(tracing::level_filters::LevelFilter::INFO))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
 }
 
 /// Tells the service manager (sd_notify(3)); does nothing without one.
