@@ -1,6 +1,9 @@
 //! `hallpass env`: a task's variables for a shell, and the way back.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     context::Context,
@@ -76,7 +79,7 @@ impl Session {
     pub fn open(&self, client: &mut Client, program: Option<&str>, bind: bool) -> Result<Env> {
         let project = self.project()?;
         let body = OpenEnv {
-            task: Some(self.title(program, project.as_deref())),
+            task: self.task.clone().or_else(|| program.is_none().then(|| own_title(project.as_deref()))),
             want: self.grants.clone(),
             claim: self.claim.clone(),
             program: program.map(ToOwned::to_owned),
@@ -88,17 +91,25 @@ impl Session {
         client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))
     }
 
-    /// What the task is called: what was said, else the program, else the project's folder.
-    pub fn title(&self, program: Option<&str>, project: Option<&std::path::Path>) -> String {
+    /// What the prompt calls the task: what was said, else the program, else the project's folder.
+    pub fn title(&self, program: Option<&str>, project: Option<&Path>) -> String {
         let file = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        let folder = || project.and_then(|p| p.file_name()).map(|name| name.to_string_lossy().into_owned());
-        self.task.clone().or_else(|| program.map(file)).or_else(folder).unwrap_or_else(|| "shell".into())
+        self.task.clone().or_else(|| program.map(file)).unwrap_or_else(|| folder_name(project))
     }
 
     /// The project whose file says what is needed, where nothing else does.
     pub fn project(&self) -> Result<Option<PathBuf>> {
         if self.no_project || !self.grants.is_empty() { Ok(None) } else { trust::find_here() }
     }
+}
+
+fn folder_name(project: Option<&Path>) -> String {
+    project.and_then(Path::file_name).map_or_else(|| "shell".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// A title that no other shell has: a shared task would end for both when one of them leaves.
+fn own_title(project: Option<&Path>) -> String {
+    format!("{} (shell {})", folder_name(project), std::os::unix::process::parent_id())
 }
 
 pub fn run(cx: &Context, args: Args) -> Result<u8> {

@@ -6,7 +6,7 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, IsTerminal, Read, Write},
-    os::fd::{BorrowedFd, RawFd},
+    os::fd::RawFd,
 };
 
 use zeroize::Zeroizing;
@@ -109,16 +109,6 @@ pub fn confirm(question: &str, yes: bool) -> Result<()> {
         Some(_) => Err(Error::new(Code::Usage, "nothing was done").hint("answer y, or pass --yes")),
         None => Err(Error::new(Code::Usage, "there is no terminal to ask on").hint("pass --yes")),
     }
-}
-
-/// True when a person can be asked.
-pub fn has_terminal() -> bool {
-    File::options().read(true).write(true).open("/dev/tty").is_ok()
-}
-
-/// The width of a terminal in columns; 80 where there is none.
-pub fn width(of: BorrowedFd<'_>) -> usize {
-    rustix::termios::tcgetwinsize(of).map_or(80, |size| usize::from(size.ws_col)).max(20)
 }
 
 #[cfg(test)]

@@ -116,6 +116,13 @@ enum Command {
     /// What the demo runs as its client
     #[command(hide = true)]
     DemoClient,
+    /// What the demo sets itself up with
+    #[command(hide = true)]
+    DemoHuman {
+        /// Wait until this process is gone
+        #[arg(long)]
+        orphan_of: Option<u32>,
+    },
 }
 
 /// Does what the command line says; the exit code.
@@ -151,6 +158,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::DemoClient => demo::client(),
+        Command::DemoHuman { orphan_of } => demo::human(orphan_of),
     }
 }
 

@@ -4,7 +4,10 @@
 //! (anstream decides), a closed pipe is no error, and an error is `error:` then `hint:`, or a problem
 //! document with `--json`.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -101,17 +104,20 @@ pub fn safe(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// True when standard output is a terminal.
-pub fn to_terminal() -> bool {
-    io::stdout().is_terminal()
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// True once whoever read standard output has gone.
+pub fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
 }
 
 fn done(outcome: io::Result<()>) -> Result<()> {
     match outcome {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(Code::Io, format!("standard output cannot be written: {e}")))
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+            CLOSED.store(true, Ordering::Relaxed);
+            Ok(())
         }
-        _ => Ok(()),
+        other => other.map_err(|e| Error::new(Code::Io, format!("standard output cannot be written: {e}"))),
     }
 }
 

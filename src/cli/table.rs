@@ -1,7 +1,8 @@
 //! Tables without borders that fit the terminal.
 
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 
+use super::output::{DIM, styled};
 use crate::principal::printable;
 
 /// A table with these column heads; a cell may hold what came over the wire.
@@ -11,8 +12,8 @@ impl Rows {
     /// An empty table.
     pub fn new(head: &[&str]) -> Self {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).enforce_styling();
-        table.set_header(head.iter().map(|text| Cell::new(text).add_attribute(Attribute::Dim)));
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(head.iter().map(|text| Cell::new(text)));
         Self(table)
     }
 
@@ -29,7 +30,8 @@ impl Rows {
         for column in self.0.column_iter_mut() {
             column.set_padding((0, 2));
         }
-        self.0.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        let lines = self.0.lines().map(|line| line.trim_end().to_owned()).enumerate();
+        lines.map(|(i, line)| if i == 0 { styled(DIM, &line) } else { line }).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -38,9 +40,7 @@ pub fn facts(lines: &[(&str, String)]) -> String {
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let shown = lines.iter().filter(|(_, value)| !value.is_empty());
     shown
-        .map(|(name, value)| {
-            format!("{}  {}", super::output::styled(super::output::DIM, &format!("{name:width$}")), printable(value))
-        })
+        .map(|(name, value)| format!("{}  {}", styled(DIM, &format!("{name:width$}")), printable(value)))
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -20,7 +20,7 @@ use crate::{
     paths::Paths,
 };
 
-pub use http::{Answer, MAX_ANSWER};
+pub use http::{Answer, Broken, MAX_ANSWER, read_answer};
 pub use start::{autostart_wanted, last_log_line};
 
 /// How long a call waits for its answer where the call itself says nothing: longer than any store's

@@ -100,12 +100,16 @@ impl Backend for GatewayBackend {
         caller.recheck()?;
         let identity = state.identify(caller, None)?;
         let Some(task) = identity.task else {
-            return Err(Error::new(Code::TokenMissing, "no hallpass token came with the request, and its process is in no task")
-                .hint("start the tool with `hallpass exec --grant ISSUER:SCOPE -- COMMAND`"));
+            return Err(Error::new(
+                Code::TokenMissing,
+                "no hallpass token came with the request, and its process is in no task",
+            )
+            .hint("start the tool with `hallpass exec --grant ISSUER:SCOPE -- COMMAND`"));
         };
         let what = self.wanted(&task, &identity.principal, route).ok_or_else(|| {
-            Error::new(Code::NoGrant, format!("the task was not opened for {route}"))
-                .hint(format!("hallpass exec --grant {route}:SCOPE -- COMMAND; `hallpass route show {route}` lists scopes"))
+            Error::new(Code::NoGrant, format!("the task was not opened for {route}")).hint(format!(
+                "hallpass exec --grant {route}:SCOPE -- COMMAND; `hallpass route show {route}` lists scopes"
+            ))
         })?;
         let order = Order {
             principal: identity.principal,

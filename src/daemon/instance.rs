@@ -28,8 +28,11 @@ impl Instance {
             Err(TryLockError::WouldBlock) => {
                 let holder = std::fs::read_to_string(path).unwrap_or_default();
                 let pid: String = holder.chars().take_while(char::is_ascii_digit).take(10).collect();
-                return Err(Error::new(Code::AlreadyRunning, format!("a hallpass daemon runs here already (pid {pid})"))
-                    .hint("`hallpass status` talks to it; stop it first to start another"));
+                return Err(Error::new(
+                    Code::AlreadyRunning,
+                    format!("a hallpass daemon runs here already (pid {pid})"),
+                )
+                .hint("`hallpass status` talks to it; stop it first to start another"));
             }
             Err(TryLockError::Error(e)) => {
                 return Err(Error::new(Code::Io, format!("the lock {} cannot be taken: {e}", path.display()))

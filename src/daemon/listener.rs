@@ -171,5 +171,7 @@ pub async fn accept_loop<L: Accept>(
 
 fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].iter().any(|e| error.raw_os_error() == Some(e.raw_os_error()))
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|e| error.raw_os_error() == Some(e.raw_os_error()))
 }

@@ -12,13 +12,7 @@ pub mod server;
 mod signals;
 pub mod state;
 
-use std::{
-    cell::Cell,
-    os::fd::AsFd,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, os::fd::AsFd, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::Semaphore, task::LocalSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -37,10 +37,9 @@ fn answer(state: &Rc<State>, caller: &Caller, id: &str, answer: Answer) -> Resul
         return Err(Error::new(Code::HumanOnly, "only a person at a terminal can answer a request")
             .hint("run it in a terminal; headless_human does not count here"));
     }
-    let pending = state
-        .approvals
-        .get(id)
-        .ok_or_else(|| not_found("waiting request", id, "it was answered, withdrawn or timed out: `hallpass approvals`"))?;
+    let pending = state.approvals.get(id).ok_or_else(|| {
+        not_found("waiting request", id, "it was answered, withdrawn or timed out: `hallpass approvals`")
+    })?;
     may_answer(&pending, caller.evidence())?;
     caller.recheck()?;
     let (event, decision) = match answer {

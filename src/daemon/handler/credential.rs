@@ -55,8 +55,11 @@ pub async fn add(state: &Rc<State>, caller: &Caller, request: AddCredential) -> 
     match store.get(&name).await {
         Err(StoreError::NotFound) => {}
         Ok(_) => {
-            return Err(Error::new(Code::Exists, format!("the store holds a {name:?} that this daemon knows nothing of"))
-                .hint("remove or rename it in the store itself, or choose another name"));
+            return Err(Error::new(
+                Code::Exists,
+                format!("the store holds a {name:?} that this daemon knows nothing of"),
+            )
+            .hint("remove or rename it in the store itself, or choose another name"));
         }
         Err(error) => return Err(error.into()),
     }
@@ -101,7 +104,9 @@ pub async fn rename(state: &Rc<State>, caller: &Caller, name: &str, request: Ren
     let to = request.to;
     new_name("credential", &to)?;
     if state.names.borrow().credential(&to).is_some() {
-        return Err(Error::new(Code::Exists, format!("there is a credential {to:?} already")).hint("choose another name"));
+        return Err(
+            Error::new(Code::Exists, format!("there is a credential {to:?} already")).hint("choose another name")
+        );
     }
     let store = state.store.borrow().clone();
     record(state, "credential.rename", &identity, name, Decision::Done)?;

@@ -106,8 +106,11 @@ async fn variables(
         let minted = mint::fill(state, caller, order).await?;
         for name in &route.key_env {
             if set.insert(name.clone(), minted.access_token.clone()).is_some() {
-                return Err(Error::new(Code::InvalidValue, format!("two issuers would both set {name} ({issuer} is one)"))
-                    .hint("run them in two commands"));
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("two issuers would both set {name} ({issuer} is one)"),
+                )
+                .hint("run them in two commands"));
             }
         }
         for variable in &route.base_url_env {
@@ -169,7 +172,8 @@ fn route_of(state: &State, issuer: &str) -> Result<Route> {
     });
     let route = found.as_ref().and_then(|route| settings.catalogue.get(route));
     route.cloned().ok_or_else(|| {
-        Error::new(Code::NotFound, format!("the issuer {:?} has no route", printable(issuer))).hint("hallpass route list")
+        Error::new(Code::NotFound, format!("the issuer {:?} has no route", printable(issuer)))
+            .hint("hallpass route list")
     })
 }
 
@@ -189,8 +193,11 @@ fn merge(want: Vec<Wanted>) -> Result<Vec<Wanted>> {
         } else if wanted.contains(same) {
             *same = wanted;
         } else if !same.contains(&wanted) {
-            return Err(Error::new(Code::InvalidValue, format!("{same} and {wanted} do not fit into one token without widening it"))
-                .hint("name the same resources for both, or run two commands"));
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{same} and {wanted} do not fit into one token without widening it"),
+            )
+            .hint("name the same resources for both, or run two commands"));
         }
     }
     Ok(merged)
@@ -204,7 +211,10 @@ mod tests {
     fn requests_of_one_issuer_are_put_together_without_widening() {
         let merged = |texts: &[&str]| merge(texts.iter().map(|text| text.parse().unwrap()).collect());
         let one = merged(&["gh:issues:read@a/b", "gh:pulls:read@a/b", "openai:chat"]).unwrap();
-        assert_eq!(one.iter().map(Wanted::to_string).collect::<Vec<_>>(), ["gh:issues:read,pulls:read@a/b", "openai:chat"]);
+        assert_eq!(
+            one.iter().map(Wanted::to_string).collect::<Vec<_>>(),
+            ["gh:issues:read,pulls:read@a/b", "openai:chat"]
+        );
         let two = merged(&["gh:issues:read@a/b", "gh:issues:read@a/c"]).unwrap();
         assert_eq!(two[0].to_string(), "gh:issues:read@a/b,a/c");
         assert!(merged(&["gh:issues:read@a/b", "gh:pulls:read@a/c"]).is_err());

@@ -31,9 +31,8 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddGrant) -> Result<Gran
     known_scopes(state, &request.what)?;
     let id = token::short_id("grant", state.random()?);
     let line = format!("{} for {}", request.what, request.principal);
-    state.record(
-        Record::new("grant.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&line),
-    )?;
+    state
+        .record(Record::new("grant.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&line))?;
     config::edit::add_grant(&state.paths.config(), &request, &id)?;
     state.reload()?;
     let settings = state.settings();
@@ -69,9 +68,8 @@ pub fn explain(state: &State, caller: &Caller, request: Explain) -> Result<Expla
     let tasks = state.tasks.borrow();
     let task = task.and_then(|id| tasks.get(&id));
     let asked = policy::Request { principal: principal.clone(), what: request.what.clone(), ttl: None };
-    let by_id = |ids: &[String]| {
-        settings.config.grants.iter().filter(|g| ids.contains(&g.id)).map(wire).collect::<Vec<_>>()
-    };
+    let by_id =
+        |ids: &[String]| settings.config.grants.iter().filter(|g| ids.contains(&g.id)).map(wire).collect::<Vec<_>>();
     Ok(match policy::decide(&settings.config.grants, &asked, task) {
         Verdict::Allowed(terms) => Explanation {
             allowed: terms.approval == Approval::Auto,
@@ -123,12 +121,15 @@ pub fn known_scopes(state: &State, what: &Wanted) -> Result<()> {
     };
     let config::IssuerKind::Gateway { route, .. } = &issuer.kind;
     let scopes = scopes_of(&settings.catalogue, route);
-    let odd = what.scopes.iter().find(|scope| !scopes.iter().any(|preset| scope.contains(preset) || preset.contains(scope)));
+    let odd =
+        what.scopes.iter().find(|scope| !scopes.iter().any(|preset| scope.contains(preset) || preset.contains(scope)));
     match odd {
         None if !what.scopes.is_empty() => Ok(()),
         None => Err(Error::new(Code::InvalidValue, "no scope was named").hint(known_hint(&scopes))),
-        Some(scope) => Err(Error::new(Code::InvalidValue, format!("{} has no scope {scope}", what.issuer))
-            .hint(known_hint(&scopes))),
+        Some(scope) => {
+            Err(Error::new(Code::InvalidValue, format!("{} has no scope {scope}", what.issuer))
+                .hint(known_hint(&scopes)))
+        }
     }
 }
 
@@ -138,7 +139,10 @@ fn known_hint(scopes: &[crate::scope::Scope]) -> String {
 }
 
 fn scopes_of(catalogue: &Catalogue, route: &str) -> Vec<crate::scope::Scope> {
-    catalogue.get(route).map(|route| route.scopes.iter().map(|preset| preset.name.clone()).collect()).unwrap_or_default()
+    catalogue
+        .get(route)
+        .map(|route| route.scopes.iter().map(|preset| preset.name.clone()).collect())
+        .unwrap_or_default()
 }
 
 /// A grant on the wire.

@@ -107,8 +107,11 @@ fn place(state: &State, identity: &Identity, named: Option<&str>) -> Result<(Str
     if inside || own {
         return Ok((named.principal.clone(), Some(named.id.clone())));
     }
-    Err(Error::new(Code::Denied, format!("the task {:?} belongs to {}, not to {}", named.title, named.principal, identity.principal))
-        .hint("mint in your own task, or let the task's own process ask"))
+    Err(Error::new(
+        Code::Denied,
+        format!("the task {:?} belongs to {}, not to {}", named.title, named.principal, identity.principal),
+    )
+    .hint("mint in your own task, or let the task's own process ask"))
 }
 
 fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
@@ -125,8 +128,7 @@ fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
             Some(id) => Some(tasks.get(id).filter(|task| task.is_open(sys::now())).ok_or_else(|| task::ended(id))?),
             None => None,
         };
-        let asked =
-            policy::Request { principal: order.principal.clone(), what: order.what.clone(), ttl: order.ttl };
+        let asked = policy::Request { principal: order.principal.clone(), what: order.what.clone(), ttl: order.ttl };
         policy::decide(&settings.config.grants, &asked, task)
     };
     match verdict {
@@ -147,7 +149,10 @@ fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
 
 fn refuse(state: &State, caller: &Caller, order: &Order, error: Error) -> Error {
     state.record_after(
-        record(state, "mint", order).evidence(Some(&caller.evidence().summary())).decision(Decision::Denied).code(error.code),
+        record(state, "mint", order)
+            .evidence(Some(&caller.evidence().summary()))
+            .decision(Decision::Denied)
+            .code(error.code),
     );
     error
 }
@@ -259,7 +264,13 @@ fn issue(state: &Rc<State>, caller: &Caller, order: &Order, terms: Terms) -> Res
 }
 
 /// Narrows a token that the caller holds (RFC 8693): never wider, longer or in another task.
-fn narrow(state: &Rc<State>, caller: &Caller, identity: &Identity, hash: token::TokenHash, request: &Mint) -> Result<Minted> {
+fn narrow(
+    state: &Rc<State>,
+    caller: &Caller,
+    identity: &Identity,
+    hash: token::TokenHash,
+    request: &Mint,
+) -> Result<Minted> {
     let now = sys::now();
     state.audit_ready()?;
     let parent = {

@@ -32,8 +32,11 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddPrincipal) -> Result<
     let identity = state.human_only(caller, "registering a principal")?;
     new_name("principal", &request.name)?;
     if request.kind == Kind::Unknown || request.kind == Kind::Human {
-        return Err(Error::new(Code::InvalidValue, "a principal of your own is an assistant, an agent, an mcp-server or a service")
-            .hint("hallpass principal add NAME --kind agent"));
+        return Err(Error::new(
+            Code::InvalidValue,
+            "a principal of your own is an assistant, an agent, an mcp-server or a service",
+        )
+        .hint("hallpass principal add NAME --kind agent"));
     }
     if state.names.borrow().principal(&request.name).is_some() {
         return Err(Error::new(Code::Exists, format!("there is a principal {:?} already", request.name))

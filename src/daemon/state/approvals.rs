@@ -199,12 +199,8 @@ mod tests {
     }
 
     fn evidence(pids: &[i32], session: i32) -> Evidence {
-        let process = |pid: &i32| Process {
-            key: ProcessKey { pid: *pid, start: 1 },
-            name: "x".into(),
-            exe: None,
-            script: None,
-        };
+        let process =
+            |pid: &i32| Process { key: ProcessKey { pid: *pid, start: 1 }, name: "x".into(), exe: None, script: None };
         Evidence { uid: 1, chain: pids.iter().map(process).collect(), session, terminal: true, pinned: true }
     }
 

@@ -197,9 +197,7 @@ impl Db {
 
     /// Removes a named document.
     pub fn remove(&self, table: Table, name: &str) -> Result<()> {
-        self.0
-            .execute(&format!("DELETE FROM {} WHERE name = ?1", table.word()), [name])
-            .map_err(|e| failed(&e))?;
+        self.0.execute(&format!("DELETE FROM {} WHERE name = ?1", table.word()), [name]).map_err(|e| failed(&e))?;
         Ok(())
     }
 
@@ -234,7 +232,11 @@ fn to_json<T: Serialize>(value: &T) -> Result<String> {
 
 fn from_json<T: DeserializeOwned>(doc: &str) -> Result<T> {
     serde_json::from_str(doc).map_err(|e| {
-        Error::internal(format!("a record in the state database cannot be read ({:?} at column {})", e.classify(), e.column()))
+        Error::internal(format!(
+            "a record in the state database cannot be read ({:?} at column {})",
+            e.classify(),
+            e.column()
+        ))
     })
 }
 

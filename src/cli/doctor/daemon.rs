@@ -1,0 +1,127 @@
+//! Checks of the running daemon, if one runs.
+
+use super::Check;
+use crate::{
+    api::{credential::StoreState, problem::Code, status::Status},
+    client::{Client, autostart_wanted, last_log_line},
+    config::Config,
+    paths::Paths,
+};
+
+pub fn checks(paths: &Paths) -> Vec<Check> {
+    match Client::connect(paths, false).and_then(|mut client| client.get::<Status>("/v1/status")) {
+        Ok(status) => running(&status),
+        Err(error) if error.code == Code::Version => vec![Check::fail(
+            "socket",
+            format!("something else listens on {}: {}", paths.socket().display(), error.detail),
+            format!("ss -xlp | grep {}; stop it, or restart the daemon", paths.socket().display()),
+        )],
+        Err(error) if error.detail.contains("not running") => down(paths),
+        Err(error) => {
+            vec![Check::fail("daemon", error.detail, error.hint.unwrap_or_else(|| "hallpass daemon".into()))]
+        }
+    }
+}
+
+fn down(paths: &Paths) -> Vec<Check> {
+    let last = last_log_line(&paths.log()).map(|line| format!("; its last words: {line}")).unwrap_or_default();
+    let daemon = if autostart_wanted(paths) {
+        Check::warn("daemon", format!("not running; the next command starts it{last}"), "hallpass service install")
+    } else {
+        Check::fail(
+            "daemon",
+            format!("not running, and starting it by clients is off{last}"),
+            "hallpass service install",
+        )
+    };
+    vec![daemon, port(paths)]
+}
+
+/// Whether the configured port could be bound now.
+fn port(paths: &Paths) -> Check {
+    let Some(port) = Config::load(&paths.config()).ok().and_then(|config| config.gateway_port) else {
+        return Check::ok("gateway port", "chosen at the first start");
+    };
+    match std::net::TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_) => Check::ok("gateway port", port.to_string()),
+        Err(error) => Check::fail(
+            "gateway port",
+            format!("127.0.0.1:{port} cannot be bound: {error}"),
+            format!("ss -ltnp 'sport = :{port}'; stop that, or set another port under [gateway] in config.toml"),
+        ),
+    }
+}
+
+fn running(status: &Status) -> Vec<Check> {
+    let mut checks = vec![version(status), binary(status)];
+    checks.push(match (&status.gateway.url, &status.gateway.error) {
+        (Some(url), None) => Check::ok("gateway port", url),
+        (_, error) => Check::fail(
+            "gateway port",
+            error.clone().unwrap_or_else(|| "the gateway is not bound".into()),
+            "ss -ltnp | grep 127.0.0.1; stop what has the port, or set another under [gateway] in config.toml",
+        ),
+    });
+    let detail = status.store.detail.clone().unwrap_or_else(|| status.store.place.clone());
+    checks.push(match status.store.state {
+        StoreState::Open | StoreState::Unknown => Check::ok("store", format!("{}, {detail}", status.store.kind)),
+        StoreState::Locked => {
+            Check::fail("store", format!("the {} store is locked: {detail}", status.store.kind), "hallpass unlock")
+        }
+        StoreState::Unavailable => Check::fail(
+            "store",
+            format!("the {} store cannot be reached: {detail}", status.store.kind),
+            "start the keyring's service, or choose the file store with `hallpass setup`",
+        ),
+    });
+    checks.extend(status.config.error.clone().map(|error| {
+        Check::fail(
+            "config in force",
+            format!("{error}; the last good one is in force"),
+            format!("mend {}", status.config.path),
+        )
+    }));
+    checks.push(match &status.audit.error {
+        None => Check::ok("audit writing", &status.audit.path),
+        Some(error) => Check::fail(
+            "audit writing",
+            format!("{error}; nothing is handed out until it can be written"),
+            format!("df -h {0}; chmod 700 {0}", status.audit.path),
+        ),
+    });
+    let (open, limit) = (status.connections.open, status.connections.limit);
+    checks.push(if open.saturating_mul(10) >= limit.saturating_mul(9) {
+        Check::warn("connections", format!("{open} of {limit} are in use"), "ss -xp | grep hallpass")
+    } else {
+        Check::ok("connections", format!("{open} of {limit}"))
+    });
+    checks
+}
+
+fn version(status: &Status) -> Check {
+    let mine = env!("CARGO_PKG_VERSION");
+    if status.version == mine {
+        return Check::ok("daemon", format!("{} as process {}", status.version, status.pid));
+    }
+    Check::warn(
+        "daemon",
+        format!("the running daemon is {}, this is {mine}", status.version),
+        format!("kill {}; the next command starts the new one", status.pid),
+    )
+}
+
+/// Whether the daemon runs this very file; Linux only, elsewhere the version has to do.
+fn binary(status: &Status) -> Check {
+    use std::os::unix::fs::MetadataExt;
+    let mine = std::env::current_exe().and_then(std::fs::metadata).map(|m| (m.dev(), m.ino()));
+    let theirs = std::fs::metadata(format!("/proc/{}/exe", status.pid)).map(|m| (m.dev(), m.ino()));
+    match (mine, theirs) {
+        (Ok(mine), Ok(theirs)) if mine != theirs => Check::warn(
+            "binary",
+            "the daemon runs another file than this one; was hallpass updated since it started?",
+            format!("kill {}; the next command starts the new one", status.pid),
+        ),
+        // A process that is not dumpable does not show its file; that is as it should be.
+        _ => Check::ok("binary", "the same, as far as the system shows"),
+    }
+}
