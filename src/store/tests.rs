@@ -1,64 +1,10 @@
 //! The worker, the cache and the deadline, over stores that hang, fail and come back.
 
-use std::sync::{Condvar, Mutex};
+use super::*;
 
-use super::{
-    backend::{Backend, Ticket},
-    *,
-};
+mod doubles;
 
-/// A store whose calls wait while the gate is closed, and that counts its reads.
-#[derive(Default)]
-struct Gate {
-    closed: Mutex<bool>,
-    moved: Condvar,
-    reads: Mutex<usize>,
-}
-
-impl Gate {
-    fn set(&self, closed: bool) {
-        *self.closed.lock().unwrap() = closed;
-        self.moved.notify_all();
-    }
-
-    fn pass(&self) {
-        let mut closed = self.closed.lock().unwrap();
-        while *closed {
-            closed = self.moved.wait(closed).unwrap();
-        }
-    }
-
-    fn reads(&self) -> usize {
-        *self.reads.lock().unwrap()
-    }
-}
-
-struct Gated(Arc<Gate>, memory::Memory);
-
-impl Backend for Gated {
-    fn get(&mut self, name: &str) -> Result<Secret, StoreError> {
-        *self.0.reads.lock().unwrap() += 1;
-        self.0.pass();
-        self.1.get(name)
-    }
-    fn put(&mut self, name: &str, value: &Secret, ticket: &Ticket) -> Result<(), StoreError> {
-        self.0.pass();
-        self.1.put(name, value, ticket)
-    }
-    fn remove(&mut self, name: &str, ticket: &Ticket) -> Result<(), StoreError> {
-        self.1.remove(name, ticket)
-    }
-    fn lock(&mut self) -> Result<(), StoreError> {
-        self.1.lock()
-    }
-    fn unlock(&mut self, passphrase: Option<Secret>) -> Result<(), StoreError> {
-        self.0.pass();
-        self.1.unlock(passphrase)
-    }
-    fn state(&mut self) -> (StoreState, Option<String>) {
-        self.1.state()
-    }
-}
+use doubles::{Gate, Gated, Panics};
 
 fn config(cache: Duration, deadline: Duration) -> StoreConfig {
     StoreConfig { kind: StoreKind::Memory, file: None, identity: None, cache, deadline }
@@ -207,6 +153,18 @@ fn while_the_user_is_asked_a_read_is_locked_at_once_and_status_answers() {
         let (asked, ()) = tokio::join!(asked, meanwhile);
         asked.unwrap();
         assert_eq!(store.get("a").await.unwrap_err(), StoreError::NotFound);
+    });
+}
+
+#[test]
+fn a_panic_in_a_store_is_an_error_and_the_next_call_has_another_thread() {
+    run(async {
+        let make: worker::Make = Box::new(|| Box::new(Panics(memory::Memory::default())));
+        let store = Store::over(make, "a test".into(), &config(LONG, LONG));
+        for _ in 0..worker::MOST_STUCK + 2 {
+            assert!(matches!(store.get("a").await, Err(StoreError::Unavailable(_))));
+            store.put("a", secret("1")).await.unwrap();
+        }
     });
 }
 

@@ -19,6 +19,8 @@ use super::{
 };
 use crate::{api::credential::StoreState, secret::Secret};
 
+mod thread;
+
 /// How many threads may be stuck in a call at once.
 pub(super) const MOST_STUCK: usize = 4;
 
@@ -34,6 +36,13 @@ pub(super) enum Call {
     Lock,
     Unlock(Option<Secret>),
     State,
+}
+
+impl Call {
+    /// It may wait for the user at a prompt.
+    fn prompts(&self) -> bool {
+        matches!(self, Self::Unlock(None))
+    }
 }
 
 /// Its answer.
@@ -62,6 +71,13 @@ struct State {
     closing: bool,
     last: (StoreState, Option<String>),
     cache: Cache,
+}
+
+impl State {
+    /// The user is being asked, or will be before any call that comes now.
+    fn asks_the_user(&self) -> bool {
+        self.running.is_some_and(|(_, prompts)| prompts) || self.queue.iter().any(|job| job.call.prompts())
+    }
 }
 
 struct Shared {
@@ -117,7 +133,7 @@ impl Pool {
         let id = {
             let mut state = self.0.state();
             // Nothing can be read until the user has answered the prompt, so nobody waits for it in vain.
-            if state.running.is_some_and(|(_, prompts)| prompts) {
+            if state.asks_the_user() {
                 return Err(StoreError::Locked);
             }
             ensure_worker(&self.0, &mut state)?;
@@ -195,113 +211,10 @@ fn ensure_worker(shared: &Arc<Shared>, state: &mut State) -> Result<(), StoreErr
     let (own, generation) = (Arc::clone(shared), state.generation);
     std::thread::Builder::new()
         .name("store".into())
-        .spawn(move || Worker { shared: own, generation }.run())
+        .spawn(move || thread::Worker { shared: own, generation }.run())
         .map_err(|error| StoreError::Unavailable(format!("no thread for it: {}", error.kind())))?;
     state.working = true;
     Ok(())
-}
-
-struct Worker {
-    shared: Arc<Shared>,
-    generation: u64,
-}
-
-impl Worker {
-    fn run(&self) {
-        let mut backend = (self.shared.make)();
-        while let Some(job) = self.next() {
-            let epoch = self.shared.state().cache.epoch();
-            let answer = perform(backend.as_mut(), &job);
-            let mut state = self.shared.state();
-            if state.generation != self.generation {
-                return;
-            }
-            note(&mut state, &job.call, &answer, epoch);
-            state.running = None;
-            drop(state);
-            let _ = job.reply.send(answer);
-        }
-    }
-
-    fn next(&self) -> Option<Job> {
-        let mut state = self.shared.state();
-        loop {
-            if state.closing || state.generation != self.generation {
-                return None;
-            }
-            if let Some(job) = state.queue.pop_front() {
-                state.running = Some((job.id, matches!(job.call, Call::Unlock(None))));
-                match &job.call {
-                    Call::Put(name, _) | Call::Remove(name) => state.cache.forget(name),
-                    Call::Rename(from, to) => {
-                        state.cache.forget(from);
-                        state.cache.forget(to);
-                    }
-                    Call::Lock => state.cache.clear(),
-                    Call::Get(_) | Call::Unlock(_) | Call::State => {}
-                }
-                return Some(job);
-            }
-            // Wakes by itself only while there is a value to forget.
-            state = match state.cache.expire(boot_ms()) {
-                Some(left) => {
-                    let wait = left.max(Duration::from_millis(10));
-                    self.shared.wake.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-    }
-}
-
-/// The thread's end, a panic included: whoever was left behind is back.
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        if state.generation == self.generation {
-            state.working = false;
-            state.running = None;
-            state.generation += 1;
-        } else {
-            state.stuck = state.stuck.saturating_sub(1);
-        }
-    }
-}
-
-fn perform(backend: &mut dyn Backend, job: &Job) -> Result<Answer, StoreError> {
-    match &job.call {
-        Call::Get(name) => backend.get(name).map(Answer::Value),
-        Call::Put(name, value) => backend.put(name, value, &job.ticket).map(|()| Answer::Done),
-        Call::Remove(name) => backend.remove(name, &job.ticket).map(|()| Answer::Done),
-        Call::Rename(from, to) => backend.rename(from, to, &job.ticket).map(|()| Answer::Done),
-        Call::Lock => backend.lock().map(|()| Answer::Done),
-        Call::Unlock(passphrase) => backend.unlock(passphrase.clone()).map(|()| Answer::Done),
-        Call::State => {
-            let (state, detail) = backend.state();
-            Ok(Answer::State(state, detail))
-        }
-    }
-}
-
-/// What the answer says of the store's state, and what of it is kept.
-fn note(state: &mut State, call: &Call, answer: &Result<Answer, StoreError>, epoch: u64) {
-    match (call, answer) {
-        (Call::Get(name), Ok(Answer::Value(value))) => state.cache.keep(epoch, name, value, boot_ms()),
-        // It was locked by somebody else: what is in memory is not to be used either.
-        (_, Err(StoreError::Locked)) | (Call::State, Ok(Answer::State(StoreState::Locked, _))) => state.cache.clear(),
-        (Call::Put(name, _) | Call::Remove(name), _) => state.cache.forget(name),
-        _ => {}
-    }
-    state.last = match answer {
-        Ok(Answer::State(is, detail)) => (*is, detail.clone()),
-        Ok(_) if matches!(call, Call::Lock) => (StoreState::Locked, None),
-        Ok(_) | Err(StoreError::NotFound) => (StoreState::Open, None),
-        Err(StoreError::Locked | StoreError::WrongPassphrase) => (StoreState::Locked, None),
-        Err(StoreError::Unavailable(_) | StoreError::Damaged(_)) => {
-            (StoreState::Unavailable, answer.as_ref().err().map(ToString::to_string))
-        }
-        Err(StoreError::Timeout | StoreError::Io(_)) => state.last.clone(),
-    };
 }
 
 fn boot_ms() -> i64 {
