@@ -215,3 +215,24 @@ fn a_disk_that_refuses_keeps_the_old_file_and_says_why() {
     assert_eq!(value(&mut file, "a").unwrap(), b"1");
     put(&mut file, "a", b"2").unwrap();
 }
+
+/// Needs a file system of a few hundred KiB that may be filled: `mount -t tmpfs -o size=256k tmpfs DIR`.
+#[test]
+fn a_full_disk_keeps_the_old_file_and_room_is_enough_to_go_on() {
+    let Some(dir) = std::env::var_os("HALLPASS_TEST_SMALL_DISK").map(PathBuf::from) else {
+        return eprintln!("skipped: HALLPASS_TEST_SMALL_DISK names no small file system");
+    };
+    let (path, filler) = (dir.join("credentials.age"), dir.join("filler"));
+    let mut file = File::new(Settings { path: path.clone(), ..Home::new().file().settings });
+    unlock(&mut file, "right").unwrap();
+    put(&mut file, "a", b"1").unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(fs::write(&filler, vec![0; 1 << 24]).is_err(), "the disk is not a small one");
+    let refused = put(&mut file, "b", &[0; 8192]);
+    assert!(matches!(&refused, Err(StoreError::Io(text)) if text.contains("disk is full")), "{refused:?}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(value(&mut file, "a").unwrap(), b"1");
+    assert!(!dir.join(".credentials.age.new").exists());
+    fs::remove_file(&filler).unwrap();
+    put(&mut file, "b", &[0; 8192]).unwrap();
+}
