@@ -119,6 +119,36 @@ fn a_change_that_was_given_up_does_not_happen_later() {
 }
 
 #[test]
+fn a_caller_that_goes_away_costs_the_store_nothing_and_a_hung_call_is_still_given_up() {
+    run(async {
+        let (store, gate) = gated(Duration::ZERO, SHORT);
+        store.put("a", secret("1")).await.unwrap();
+        let hang_up = async |reads: usize| {
+            let read = store.get("a");
+            let gone = async {
+                while gate.reads() < reads {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! { biased; () = gone => {}, _ = read => panic!("the gate is closed") }
+        };
+        gate.set(true);
+        hang_up(1).await;
+        gate.set(false);
+        // The memory backend of the same thread is still the one with the value.
+        assert_eq!(store.get("a").await.unwrap().expose(), b"1");
+        gate.set(true);
+        hang_up(3).await;
+        // Nobody waits for it, and yet it does not block the store for good.
+        let deadline = std::time::Instant::now() + LONG;
+        while store.remove("b").await != Err(StoreError::NotFound) {
+            assert!(std::time::Instant::now() < deadline);
+        }
+        gate.set(false);
+    });
+}
+
+#[test]
 fn calls_behind_one_that_hangs_are_made_by_the_next_thread() {
     run(async {
         let (store, gate) = gated(LONG, Duration::from_millis(300));

@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
@@ -55,14 +55,22 @@ pub(super) enum Answer {
 struct Job {
     id: u64,
     call: Call,
+    deadline: Duration,
     ticket: Arc<Ticket>,
     reply: oneshot::Sender<Result<Answer, StoreError>>,
 }
 
+/// The job that the working thread is in.
+struct Running {
+    id: u64,
+    prompts: bool,
+    ticket: Arc<Ticket>,
+    until: Instant,
+}
+
 struct State {
     queue: VecDeque<Job>,
-    /// The job that the working thread is in, and whether it may be waiting for the user.
-    running: Option<(u64, bool)>,
+    running: Option<Running>,
     /// The working thread; one with another number has been left behind.
     generation: u64,
     working: bool,
@@ -76,7 +84,7 @@ struct State {
 impl State {
     /// The user is being asked, or will be before any call that comes now.
     fn asks_the_user(&self) -> bool {
-        self.running.is_some_and(|(_, prompts)| prompts) || self.queue.iter().any(|job| job.call.prompts())
+        self.running.as_ref().is_some_and(|job| job.prompts) || self.queue.iter().any(|job| job.call.prompts())
     }
 }
 
@@ -128,10 +136,13 @@ impl Pool {
 
     /// Makes the call, or gives it up after `deadline`.
     pub(super) async fn call(&self, call: Call, deadline: Duration) -> Result<Answer, StoreError> {
-        let ticket = Arc::new(Ticket::default());
         let (reply, answer) = oneshot::channel();
         let id = {
             let mut state = self.0.state();
+            // Its caller may have gone away, and then nobody else gives it up.
+            if state.running.as_ref().is_some_and(|job| job.until <= Instant::now()) {
+                leave_behind(&self.0, &mut state);
+            }
             // Nothing can be read until the user has answered the prompt, so nobody waits for it in vain.
             if state.asks_the_user() {
                 return Err(StoreError::Locked);
@@ -139,16 +150,29 @@ impl Pool {
             ensure_worker(&self.0, &mut state)?;
             let id = state.next_id;
             state.next_id += 1;
-            state.queue.push_back(Job { id, call, ticket: Arc::clone(&ticket), reply });
+            state.queue.push_back(Job { id, call, deadline, ticket: Arc::default(), reply });
             id
         };
         self.0.wake.notify_one();
-        // Also when this future is dropped: nobody waits any more.
-        let _left = Left { shared: &self.0, id, ticket };
+        // A caller that goes away earlier leaves its call to be finished: a client that hangs up must not
+        // cost the store its thread, nor the passphrase that the thread's backend holds.
         match tokio::time::timeout(deadline, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(StoreError::Unavailable("the store's thread has ended".into())),
-            Err(_) => Err(StoreError::Timeout),
+            Err(_) => {
+                self.give_up(id);
+                Err(StoreError::Timeout)
+            }
+        }
+    }
+
+    /// Takes a job whose time is up out of the queue, or leaves the thread behind that is in it; also one
+    /// that is overdue with a job of somebody else.
+    fn give_up(&self, id: u64) {
+        let mut state = self.0.state();
+        state.queue.retain(|job| job.id != id);
+        if state.running.as_ref().is_some_and(|job| job.id == id || job.until <= Instant::now()) {
+            leave_behind(&self.0, &mut state);
         }
     }
 }
@@ -170,29 +194,22 @@ impl Shared {
     }
 }
 
-/// The end of a caller's wait: takes its job out of the queue, or leaves the thread behind that is in it.
-struct Left<'a> {
-    shared: &'a Arc<Shared>,
-    id: u64,
-    ticket: Arc<Ticket>,
+/// Gives the working thread up: its call may change nothing any more, and another thread takes the queue over.
+fn leave_behind(shared: &Arc<Shared>, state: &mut State) {
+    if let Some(job) = state.running.take() {
+        job.ticket.cancel();
+    }
+    state.generation += 1;
+    state.working = false;
+    state.stuck += 1;
+    go_on(shared, state);
 }
 
-impl Drop for Left<'_> {
-    fn drop(&mut self) {
-        self.ticket.cancel();
-        let mut state = self.shared.state();
-        state.queue.retain(|job| job.id != self.id);
-        if state.running.is_none_or(|(id, _)| id != self.id) {
-            return;
-        }
-        state.running = None;
-        state.generation += 1;
-        state.working = false;
-        state.stuck += 1;
-        if !state.queue.is_empty() && ensure_worker(self.shared, &mut state).is_err() {
-            for job in std::mem::take(&mut state.queue) {
-                let _ = job.reply.send(Err(all_stuck()));
-            }
+/// Has the waiting calls made by a new thread, or refuses them.
+fn go_on(shared: &Arc<Shared>, state: &mut State) {
+    if !state.queue.is_empty() && ensure_worker(shared, state).is_err() {
+        for job in std::mem::take(&mut state.queue) {
+            let _ = job.reply.send(Err(all_stuck()));
         }
     }
 }

@@ -5,10 +5,10 @@
 
 use std::{
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::{Answer, Backend, Call, Job, Shared, State, StoreError, boot_ms};
+use super::{Answer, Backend, Call, Job, Running, Shared, State, StoreError, boot_ms, go_on};
 use crate::api::credential::StoreState;
 
 /// One thread and the number it was started with.
@@ -42,7 +42,12 @@ impl Worker {
                 return None;
             }
             if let Some(job) = state.queue.pop_front() {
-                state.running = Some((job.id, job.call.prompts()));
+                state.running = Some(Running {
+                    id: job.id,
+                    prompts: job.call.prompts(),
+                    ticket: Arc::clone(&job.ticket),
+                    until: Instant::now() + job.deadline,
+                });
                 match &job.call {
                     Call::Put(name, _) | Call::Remove(name) => state.cache.forget(name),
                     Call::Rename(from, to) => {
@@ -74,6 +79,9 @@ impl Drop for Worker {
             state.working = false;
             state.running = None;
             state.generation += 1;
+            if !state.closing {
+                go_on(&self.shared, &mut state);
+            }
         } else {
             state.stuck = state.stuck.saturating_sub(1);
         }
