@@ -1,64 +1,10 @@
 //! The worker, the cache and the deadline, over stores that hang, fail and come back.
 
-use std::sync::{Condvar, Mutex};
+use super::*;
 
-use super::{
-    backend::{Backend, Ticket},
-    *,
-};
+mod doubles;
 
-/// A store whose calls wait while the gate is closed, and that counts its reads.
-#[derive(Default)]
-struct Gate {
-    closed: Mutex<bool>,
-    moved: Condvar,
-    reads: Mutex<usize>,
-}
-
-impl Gate {
-    fn set(&self, closed: bool) {
-        *self.closed.lock().unwrap() = closed;
-        self.moved.notify_all();
-    }
-
-    fn pass(&self) {
-        let mut closed = self.closed.lock().unwrap();
-        while *closed {
-            closed = self.moved.wait(closed).unwrap();
-        }
-    }
-
-    fn reads(&self) -> usize {
-        *self.reads.lock().unwrap()
-    }
-}
-
-struct Gated(Arc<Gate>, memory::Memory);
-
-impl Backend for Gated {
-    fn get(&mut self, name: &str) -> Result<Secret, StoreError> {
-        *self.0.reads.lock().unwrap() += 1;
-        self.0.pass();
-        self.1.get(name)
-    }
-    fn put(&mut self, name: &str, value: &Secret, ticket: &Ticket) -> Result<(), StoreError> {
-        self.0.pass();
-        self.1.put(name, value, ticket)
-    }
-    fn remove(&mut self, name: &str, ticket: &Ticket) -> Result<(), StoreError> {
-        self.1.remove(name, ticket)
-    }
-    fn lock(&mut self) -> Result<(), StoreError> {
-        self.1.lock()
-    }
-    fn unlock(&mut self, passphrase: Option<Secret>) -> Result<(), StoreError> {
-        self.0.pass();
-        self.1.unlock(passphrase)
-    }
-    fn state(&mut self) -> (StoreState, Option<String>) {
-        self.1.state()
-    }
-}
+use doubles::{Gate, Gated, Panics};
 
 fn config(cache: Duration, deadline: Duration) -> StoreConfig {
     StoreConfig { kind: StoreKind::Memory, file: None, identity: None, cache, deadline }
@@ -173,6 +119,36 @@ fn a_change_that_was_given_up_does_not_happen_later() {
 }
 
 #[test]
+fn a_caller_that_goes_away_costs_the_store_nothing_and_a_hung_call_is_still_given_up() {
+    run(async {
+        let (store, gate) = gated(Duration::ZERO, SHORT);
+        store.put("a", secret("1")).await.unwrap();
+        let hang_up = async |reads: usize| {
+            let read = store.get("a");
+            let gone = async {
+                while gate.reads() < reads {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! { biased; () = gone => {}, _ = read => panic!("the gate is closed") }
+        };
+        gate.set(true);
+        hang_up(1).await;
+        gate.set(false);
+        // The memory backend of the same thread is still the one with the value.
+        assert_eq!(store.get("a").await.unwrap().expose(), b"1");
+        gate.set(true);
+        hang_up(3).await;
+        // Nobody waits for it, and yet it does not block the store for good.
+        let deadline = std::time::Instant::now() + LONG;
+        while store.remove("b").await != Err(StoreError::NotFound) {
+            assert!(std::time::Instant::now() < deadline);
+        }
+        gate.set(false);
+    });
+}
+
+#[test]
 fn calls_behind_one_that_hangs_are_made_by_the_next_thread() {
     run(async {
         let (store, gate) = gated(LONG, Duration::from_millis(300));
@@ -207,6 +183,18 @@ fn while_the_user_is_asked_a_read_is_locked_at_once_and_status_answers() {
         let (asked, ()) = tokio::join!(asked, meanwhile);
         asked.unwrap();
         assert_eq!(store.get("a").await.unwrap_err(), StoreError::NotFound);
+    });
+}
+
+#[test]
+fn a_panic_in_a_store_is_an_error_and_the_next_call_has_another_thread() {
+    run(async {
+        let make: worker::Make = Box::new(|| Box::new(Panics(memory::Memory::default())));
+        let store = Store::over(make, "a test".into(), &config(LONG, LONG));
+        for _ in 0..worker::MOST_STUCK + 2 {
+            assert!(matches!(store.get("a").await, Err(StoreError::Unavailable(_))));
+            store.put("a", secret("1")).await.unwrap();
+        }
     });
 }
 

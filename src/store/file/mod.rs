@@ -3,69 +3,20 @@
 //! Owns when the file is read and replaced. Never overwrites a file that it could not read, that changed
 //! since it was read, or that has gone; never keeps a plaintext outside [`Secret`]s.
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{collections::BTreeMap, io};
 
 use super::{
     StoreError,
     backend::{Backend, Ticket},
 };
-use crate::{
-    api::credential::StoreState,
-    config::StoreConfig,
-    paths::Paths,
-    secret::Secret,
-    sys::durable::{self, Stamp},
-};
+use crate::{api::credential::StoreState, secret::Secret, sys::durable};
 
+mod place;
 mod seal;
 
-use seal::{Form, Key};
-
-/// The largest file that is read: tens of thousands of credentials.
-const MOST: u64 = 16 << 20;
-
-/// Where the file is and what opens it.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    /// The file.
-    pub(super) path: PathBuf,
-    /// The folder of ours that it is in; `None` where the user chose the place.
-    folder: Option<PathBuf>,
-    identity: Option<PathBuf>,
-    work: u8,
-}
-
-impl Settings {
-    pub(super) fn new(config: &StoreConfig, paths: &Paths) -> Self {
-        let folder = config.file.is_none().then(|| paths.data_dir.clone());
-        let path = config.file.clone().unwrap_or_else(|| paths.store_file());
-        Self { path, folder, identity: config.identity.clone(), work: seal::WORK }
-    }
-
-    fn read(&self, key: &Key) -> Result<Content, StoreError> {
-        match durable::read_regular(&self.path, MOST) {
-            Ok((sealed, stamp)) => {
-                let (values, form) = seal::open(&sealed, key)?;
-                Ok(Content { form, stamp: Some(stamp), values })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Content { form: Form::Armoured, stamp: None, values: BTreeMap::new() })
-            }
-            Err(error) => Err(self.io("read", &error)),
-        }
-    }
-
-    fn io(&self, what: &str, error: &io::Error) -> StoreError {
-        let why = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".into(),
-            io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
-            io::ErrorKind::PermissionDenied => "permission denied".into(),
-            io::ErrorKind::NotFound => "its folder does not exist".into(),
-            _ => error.to_string(),
-        };
-        StoreError::Io(format!("cannot {what} {}: {why}", self.path.display()))
-    }
-}
+use place::Content;
+pub(super) use place::Settings;
+use seal::Key;
 
 /// The file, open or locked.
 pub(super) struct File {
@@ -75,13 +26,6 @@ pub(super) struct File {
     content: Option<Content>,
     /// The user locked it: an identity file does not open it again by itself.
     locked: bool,
-}
-
-/// What was read, and the state of the file it was read from (`None` while there is no file yet).
-struct Content {
-    form: Form,
-    stamp: Option<Stamp>,
-    values: BTreeMap<String, Secret>,
 }
 
 impl File {
