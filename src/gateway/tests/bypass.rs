@@ -1,8 +1,12 @@
 //! The path-bypass corpus: `tests/data/bypass.toml` against the gateway, byte for byte.
 
-use futures_lite_poll::accepted;
+use std::task::{Context, Waker};
+
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::{Bench, KEY, read_answer, soon, token};
 
@@ -57,13 +61,9 @@ impl Case {
     }
 }
 
-mod futures_lite_poll {
-    use std::task::{Context, Waker};
-
-    /// True when somebody has connected.
-    pub(super) fn accepted(listener: &tokio::net::TcpListener) -> bool {
-        listener.poll_accept(&mut Context::from_waker(Waker::noop())).is_ready()
-    }
+/// True when somebody has connected.
+fn accepted(listener: &TcpListener) -> bool {
+    listener.poll_accept(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 /// Sends raw bytes and reads `count` answers, then whatever else comes until the gateway closes.
