@@ -61,7 +61,7 @@ if (cd "$work" && timeout 150 "$cache/venv/bin/schemathesis" run "$work/openapi.
   --phases examples,coverage,fuzzing --max-examples 25 --seed "${PEERS_SEED:-1}" --workers 1 \
   --continue-on-failure --suppress-health-check all --generation-database none --request-timeout 30 \
   --warnings off --no-color) >"$work/schemathesis.log" 2>&1; then
-  ok "schemathesis: $(grep -E 'cases|Test cases|passed' "$work/schemathesis.log" | tail -n 1 | sed 's/^ *//')"
+  ok "schemathesis: $(grep generated "$work/schemathesis.log" | tail -n 1 | sed 's/^ *//')"
 else
   code=$?
   tail -n 120 "$work/schemathesis.log" >&2

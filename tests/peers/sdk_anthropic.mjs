@@ -37,7 +37,7 @@ if (process.env.PEERS_DIRECT) {
     (error) => {
       assert.ok(error instanceof PermissionDeniedError, String(error));
       assert.equal(error.status, 403);
-      assert.match(error.message, /scope/i);
+      assert.ok(error.message.includes("hallpass") && error.message.includes("models:read"), `no help: ${error.message}`);
       assert.ok(!error.message.includes(token));
       return true;
     },

@@ -34,7 +34,7 @@ def main():
         client.models.list()
     except anthropic.PermissionDeniedError as error:
         assert error.status_code == 403, error.status_code
-        assert "scope" in str(error).lower(), str(error)
+        assert "hallpass" in str(error) and "models:read" in str(error), f"the message does not help: {error}"
         assert token not in str(error)
     else:
         sys.exit("models was answered, though only messages was granted")
