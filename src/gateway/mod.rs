@@ -1,6 +1,24 @@
 //! The gateway: a local token in, the real key out, on each allowed request.
+//!
+//! Owns what the gateway asks of the daemon ([`Backend`]) and one connection's service; the steps of
+//! one request are in `pipeline`. A request is forwarded only as the canonical target and the
+//! headers that were judged; there is no way from raw bytes to an upstream.
 
+pub mod address;
+pub mod base_url;
+mod body;
+pub mod canonical;
 pub mod catalogue;
+mod graphql;
+pub mod guard;
+mod headers;
+mod inject;
+pub mod matcher;
+mod pipeline;
+mod respond;
+pub mod token_place;
+mod upstream;
+mod websocket;
 
 use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
 
@@ -17,6 +35,10 @@ use crate::{
     token::TokenHash,
 };
 use catalogue::Catalogue;
+pub use headers::ERROR_HEADER;
+use upstream::Upstreams;
+
+use crate::http::serve::{Limits, serve_http1};
 
 /// What the gateway needs of the daemon. Single-threaded: implemented by the daemon's shared state.
 pub trait Backend: 'static {
@@ -92,34 +114,73 @@ pub struct Outcome<'a> {
     pub detail: Option<&'a str>,
 }
 
+/// What a client of the gateway may take: long answers, large bodies, no dawdling.
+const LIMITS: Limits = Limits {
+    head_time: Duration::from_secs(10),
+    body_time: Duration::from_secs(30),
+    idle_time: Duration::from_secs(75),
+    write_time: Duration::from_secs(120),
+    max_head: 64 * 1024,
+    max_headers: 100,
+    max_body: None,
+};
+
 /// The gateway of one daemon.
 pub struct Gateway<B: Backend> {
     backend: Rc<B>,
-    catalogue: RefCell<Rc<Catalogue>>,
+    limits: Limits,
+    routes: RefCell<Rc<Routes>>,
+    upstreams: Upstreams,
+}
+
+struct Routes {
+    catalogue: Rc<Catalogue>,
+    key_headers: Vec<String>,
+}
+
+impl Routes {
+    fn new(catalogue: Catalogue) -> Rc<Self> {
+        Rc::new(Self { key_headers: catalogue.key_headers(), catalogue: Rc::new(catalogue) })
+    }
 }
 
 impl<B: Backend> Gateway<B> {
     /// A gateway for these routes.
     pub fn new(backend: Rc<B>, catalogue: Catalogue) -> Self {
-        Self { backend, catalogue: RefCell::new(Rc::new(catalogue)) }
+        Self { backend, limits: LIMITS, routes: RefCell::new(Routes::new(catalogue)), upstreams: Upstreams::default() }
+    }
+
+    /// The same with other limits on its clients.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// The routes as they are now.
     pub fn catalogue(&self) -> Rc<Catalogue> {
-        self.catalogue.borrow().clone()
+        self.routes.borrow().catalogue.clone()
     }
 
     /// Takes new routes for the requests that come from now on.
     pub fn set_catalogue(&self, catalogue: Catalogue) {
-        *self.catalogue.borrow_mut() = Rc::new(catalogue);
+        *self.routes.borrow_mut() = Routes::new(catalogue);
+    }
+
+    /// Closes the idle upstream connections of an issuer that was removed or has a new key.
+    pub fn forget(&self, issuer: &str) {
+        self.upstreams.forget(issuer);
     }
 }
 
-/// Serves one connection until it closes; `peer` is set on `gateway.sock`. Must run in a `LocalSet`.
+/// Serves one connection until it closes; `peer` is set on `gateway.sock`.
 pub async fn serve_connection<S, B>(io: S, peer: Option<B::Peer>, gateway: Rc<Gateway<B>>, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: Backend,
 {
-    let _ = (io, peer, &gateway.backend, shutdown);
+    let limits = gateway.limits;
+    let peer = Rc::new(peer);
+    let handler = move |request| pipeline::answer(gateway.clone(), peer.clone(), request);
+    serve_http1(io, limits, handler, shutdown).await;
 }

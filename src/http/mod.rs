@@ -7,3 +7,4 @@ pub mod chunks;
 pub mod head;
 pub mod serve;
 pub mod timed_io;
+pub mod timer;

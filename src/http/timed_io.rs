@@ -18,15 +18,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use super::serve::{Limits, serve_http1};
 use super::{
     chunks::Chunks,
     head::{Fault, Framing, inspect},
+    timer::Timer,
 };
 
 /// What stands in for a head that was refused: hyper keeps the order of answers, and closes after it.
@@ -400,34 +398,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
             }
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A deadline that costs nothing to move: the timer is set anew only when it fires too early.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    since: Option<Instant>,
-}
-
-impl Timer {
-    fn clear(&mut self) {
-        self.since = None;
-    }
-
-    /// Ready once `limit` has passed since the first call after [`Timer::clear`].
-    fn poll(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
-        let end = *self.since.get_or_insert_with(Instant::now) + limit;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-        if sleep.deadline() > end {
-            sleep.as_mut().reset(end);
-        }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if sleep.deadline() >= end {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(end);
-        }
-        Poll::Pending
     }
 }
