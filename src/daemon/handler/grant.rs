@@ -29,7 +29,9 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddGrant) -> Result<Gran
     let identity = state.human_only(caller, "adding a grant")?;
     state.registered(&request.principal)?;
     known_scopes(state, &request.what)?;
-    let id = token::short_id("grant", state.random()?);
+    // The id goes into the config, where a name is lower case and short enough to look like no secret.
+    let random = token::short_id("grant", state.random()?).to_ascii_lowercase();
+    let id = format!("grant_{}", random.get(13..).unwrap_or(&random));
     let line = format!("{} for {}", request.what, request.principal);
     state
         .record(Record::new("grant.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&line))?;
