@@ -1,0 +1,104 @@
+# hallpass hook for bash: eval "$(hallpass shell-init bash)" in ~/.bashrc
+#
+# Entering a trusted project makes its tokens appear; leaving ends them and gives the variables their
+# old values back. Starts no process while there is no .hallpass.toml above the working folder.
+
+_hallpass_dir=''
+_hallpass_pwd=''
+declare -gA _hallpass_old=()
+
+# Remembers variables as they are: x for exported, s for set, nothing for unset.
+_hallpass_save() {
+  local name
+  for name in "$@"; do
+    if [[ ! -v $name ]]; then
+      _hallpass_old[$name]=''
+    elif [[ ${!name@a} == *x* ]]; then
+      _hallpass_old[$name]="x${!name}"
+    else
+      _hallpass_old[$name]="s${!name}"
+    fi
+  done
+}
+
+_hallpass_restore() {
+  local name value
+  for name in "${!_hallpass_old[@]}"; do
+    value=${_hallpass_old[$name]}
+    unset -v "$name"
+    case $value in
+      x*) export "$name=${value#x}" ;;
+      s*) printf -v "$name" %s "${value#s}" ;;
+    esac
+  done
+  _hallpass_old=()
+}
+
+_hallpass_find() {
+  local dir=$PWD
+  while :; do
+    if [[ -e $dir/.hallpass.toml ]]; then
+      REPLY=$dir
+      return 0
+    fi
+    [[ -z $dir || $dir == / ]] && break
+    dir=${dir%/*}
+  done
+  REPLY=''
+  return 1
+}
+
+_hallpass_leave() {
+  local task=${HALLPASS_TASK-}
+  [[ -z $_hallpass_dir ]] && return
+  _hallpass_dir=''
+  [[ ${HALLPASS_HOOK-} == "$$" ]] || return
+  unset -v HALLPASS_HOOK HALLPASS_TASK HALLPASS_TASK_TITLE HALLPASS_EXPIRES HALLPASS_UNTIL HALLPASS_VARS
+  _hallpass_restore
+  [[ -n $task ]] && command hallpass task end "$task" >/dev/null 2>&1
+}
+
+_hallpass_enter() {
+  local script
+  _hallpass_dir=$1
+  # Within `hallpass exec`, or below a shell that is in the project, the task is there already.
+  [[ -n ${HALLPASS_TASK-} ]] && return
+  if script=$(command hallpass env --hook --shell bash); then
+    eval "$script"
+    export HALLPASS_HOOK=$$
+  fi
+}
+
+_hallpass_hook() {
+  local status=$?
+  if [[ $PWD != "$_hallpass_pwd" ]]; then
+    _hallpass_pwd=$PWD
+    _hallpass_find
+    if [[ $REPLY != "$_hallpass_dir" ]]; then
+      _hallpass_leave
+      [[ -n $REPLY ]] && _hallpass_enter "$REPLY"
+    fi
+  elif [[ -n ${HALLPASS_EXPIRES-} && ${HALLPASS_HOOK-} == "$$" ]] && ((EPOCHSECONDS >= HALLPASS_EXPIRES)); then
+    _hallpass_pwd=''
+    _hallpass_leave
+    _hallpass_hook
+  fi
+  return "$status"
+}
+
+# For a prompt, as in PS1='$(hallpass_prompt)\$ ': the task and the minutes that are left.
+hallpass_prompt() {
+  [[ -n ${HALLPASS_TASK-} ]] || return 0
+  local left=''
+  if [[ ${HALLPASS_EXPIRES-} =~ ^[0-9]+$ ]]; then
+    left=$(((HALLPASS_EXPIRES - EPOCHSECONDS + 59) / 60))
+    ((left > 0)) && left=" ${left}m" || left=' over'
+  fi
+  printf '[%s%s] ' "${HALLPASS_TASK_TITLE-}" "$left"
+}
+
+if [[ ";${PROMPT_COMMAND[*]-};" != *_hallpass_hook* ]]; then
+  PROMPT_COMMAND="_hallpass_hook${PROMPT_COMMAND:+;$PROMPT_COMMAND}"
+fi
+# The tokens end with the shell, where nothing else wants to know of its end.
+[[ -z $(trap -p EXIT) ]] && trap _hallpass_leave EXIT

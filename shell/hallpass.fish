@@ -1,0 +1,101 @@
+# hallpass hook for fish: hallpass shell-init fish | source in ~/.config/fish/config.fish
+#
+# Entering a trusted project makes its tokens appear; leaving ends them and gives the variables their
+# old values back. Starts no process while there is no .hallpass.toml above the working folder.
+
+set -g _hallpass_dir ''
+set -g _hallpass_names
+
+# Remembers variables as they are: x for exported, s for set, nothing for unset.
+function _hallpass_save
+    for name in $argv
+        set -ga _hallpass_names $name
+        if not set -q $name
+            set -g _hallpass_old_$name ''
+        else if set -qx $name
+            set -g _hallpass_old_$name x $$name
+        else
+            set -g _hallpass_old_$name s $$name
+        end
+    end
+end
+
+function _hallpass_restore
+    for name in $_hallpass_names
+        set -l old _hallpass_old_$name
+        set -l value $$old
+        set -eg $name
+        switch "$value[1]"
+            case x
+                set -gx $name $value[2..]
+            case s
+                set -g $name $value[2..]
+        end
+        set -eg $old
+    end
+    set -g _hallpass_names
+end
+
+function _hallpass_find
+    set -l dir $PWD
+    while test -n "$dir"
+        if test -e "$dir/.hallpass.toml"
+            echo $dir
+            return 0
+        end
+        set dir (string replace -r '/[^/]*$' '' -- $dir)
+    end
+    test -e /.hallpass.toml; and echo /
+    return 1
+end
+
+function _hallpass_leave
+    test -n "$_hallpass_dir"; or return 0
+    set -g _hallpass_dir ''
+    test "$HALLPASS_HOOK" = "$fish_pid"; or return 0
+    set -l task $HALLPASS_TASK
+    set -e HALLPASS_HOOK
+    set -e HALLPASS_TASK
+    set -e HALLPASS_TASK_TITLE
+    set -e HALLPASS_EXPIRES
+    set -e HALLPASS_UNTIL
+    set -e HALLPASS_VARS
+    _hallpass_restore
+    test -n "$task"; and command hallpass task end $task >/dev/null 2>&1
+    return 0
+end
+
+function _hallpass_enter
+    set -g _hallpass_dir $argv[1]
+    # Within `hallpass exec`, or below a shell that is in the project, the task is there already.
+    set -q HALLPASS_TASK; and return 0
+    set -l script (command hallpass env --hook --shell fish)
+    and begin
+        string join \n -- $script | source
+        set -gx HALLPASS_HOOK $fish_pid
+    end
+    return 0
+end
+
+function _hallpass_hook --on-variable PWD
+    set -l found (_hallpass_find)
+    if test "$found" != "$_hallpass_dir"
+        _hallpass_leave
+        test -n "$found"; and _hallpass_enter $found
+    end
+    return 0
+end
+
+# For a prompt: the task and until when its tokens work. fish knows no time without starting a process.
+function hallpass_prompt
+    set -q HALLPASS_TASK; or return 0
+    set -l until ''
+    set -q HALLPASS_UNTIL; and set until " until $HALLPASS_UNTIL"
+    printf '[%s%s] ' "$HALLPASS_TASK_TITLE" $until
+end
+
+function _hallpass_exit --on-event fish_exit
+    _hallpass_leave
+end
+
+_hallpass_hook

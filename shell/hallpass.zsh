@@ -1,0 +1,110 @@
+# hallpass hook for zsh: eval "$(hallpass shell-init zsh)" in ~/.zshrc
+#
+# Entering a trusted project makes its tokens appear; leaving ends them and gives the variables their
+# old values back. Starts no process while there is no .hallpass.toml above the working folder.
+
+zmodload zsh/datetime
+typeset -g _hallpass_dir='' _hallpass_pwd=''
+typeset -gA _hallpass_old
+
+# Remembers variables as they are: x for exported, s for set, nothing for unset.
+_hallpass_save() {
+  emulate -L zsh
+  local name
+  for name in "$@"; do
+    if (( ! ${(P)+name} )); then
+      _hallpass_old[$name]=''
+    elif [[ ${(Pt)name} == *export* ]]; then
+      _hallpass_old[$name]="x${(P)name}"
+    else
+      _hallpass_old[$name]="s${(P)name}"
+    fi
+  done
+}
+
+_hallpass_restore() {
+  emulate -L zsh
+  local name value
+  for name in "${(@k)_hallpass_old}"; do
+    value=${_hallpass_old[$name]}
+    unset "$name"
+    case $value in
+      x*) export "$name=${value#x}" ;;
+      s*) typeset -g "$name=${value#s}" ;;
+    esac
+  done
+  _hallpass_old=()
+}
+
+_hallpass_find() {
+  emulate -L zsh
+  local dir=$PWD
+  while true; do
+    if [[ -e $dir/.hallpass.toml ]]; then
+      REPLY=$dir
+      return 0
+    fi
+    [[ -z $dir || $dir == / ]] && break
+    dir=${dir%/*}
+  done
+  REPLY=''
+  return 1
+}
+
+_hallpass_leave() {
+  local task=${HALLPASS_TASK-}
+  [[ -z $_hallpass_dir ]] && return 0
+  _hallpass_dir=''
+  [[ ${HALLPASS_HOOK-} == "$$" ]] || return 0
+  unset HALLPASS_HOOK HALLPASS_TASK HALLPASS_TASK_TITLE HALLPASS_EXPIRES HALLPASS_UNTIL HALLPASS_VARS
+  _hallpass_restore
+  [[ -n $task ]] && command hallpass task end "$task" >/dev/null 2>&1
+  return 0
+}
+
+_hallpass_enter() {
+  local script
+  _hallpass_dir=$1
+  # Within `hallpass exec`, or below a shell that is in the project, the task is there already.
+  [[ -n ${HALLPASS_TASK-} ]] && return 0
+  if script=$(command hallpass env --hook --shell zsh); then
+    eval "$script"
+    export HALLPASS_HOOK=$$
+  fi
+  return 0
+}
+
+_hallpass_hook() {
+  local REPLY
+  if [[ $PWD != "$_hallpass_pwd" ]]; then
+    _hallpass_pwd=$PWD
+    _hallpass_find
+    if [[ $REPLY != "$_hallpass_dir" ]]; then
+      _hallpass_leave
+      [[ -n $REPLY ]] && _hallpass_enter "$REPLY"
+    fi
+  elif [[ -n ${HALLPASS_EXPIRES-} && ${HALLPASS_HOOK-} == "$$" ]] && (( EPOCHSECONDS >= HALLPASS_EXPIRES )); then
+    _hallpass_pwd=''
+    _hallpass_leave
+    _hallpass_hook
+  fi
+  return 0
+}
+
+# For a prompt, with setopt prompt_subst and PROMPT='$(hallpass_prompt)%# ': the task and the minutes
+# that are left.
+hallpass_prompt() {
+  [[ -n ${HALLPASS_TASK-} ]] || return 0
+  local left=''
+  if [[ ${HALLPASS_EXPIRES-} == <-> ]]; then
+    left=$(( (HALLPASS_EXPIRES - EPOCHSECONDS + 59) / 60 ))
+    (( left > 0 )) && left=" ${left}m" || left=' over'
+  fi
+  # A percent sign would be an escape of the prompt.
+  print -rn -- "[${${HALLPASS_TASK_TITLE-}//\%/%%}$left] "
+}
+
+autoload -Uz add-zsh-hook
+add-zsh-hook chpwd _hallpass_hook
+add-zsh-hook precmd _hallpass_hook
+add-zsh-hook zshexit _hallpass_leave

@@ -123,7 +123,15 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         return Err(Error::new(Code::Usage, "nothing says what is needed")
             .hint("name it with --grant ISSUER:SCOPE@RESOURCE, or in the project's .hallpass.toml"));
     }
-    let env = args.session.open(&mut cx.client()?, None, false)?;
+    let env = match args.session.open(&mut cx.client()?, None, false) {
+        // The hook says it once, in one line, and goes on.
+        Err(error) if args.hook => {
+            let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            output::note(&output::safe(&format!("hallpass: {}{hint}", error.detail)));
+            return Ok(error.exit_code());
+        }
+        other => other?,
+    };
     let title = args.session.title(None, project.as_deref());
     if syntax == Syntax::Json {
         return output::json(&env).map(|()| 0);

@@ -13,7 +13,7 @@ impl Rows {
     pub fn new(head: &[&str]) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(head.iter().map(|text| Cell::new(text)));
+        table.set_header(head.iter().map(Cell::new));
         Self(table)
     }
 

@@ -132,7 +132,7 @@ pub fn last_log_line(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(4096).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    let line = text.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with("hint:"))?;
     Some(crate::principal::printable(line.trim()).chars().take(300).collect())
 }
 
@@ -145,7 +145,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         assert_eq!(last_log_line(&path), None);
-        std::fs::write(&path, "one\ntwo \u{1b}[2J\n\n").unwrap();
+        std::fs::write(&path, "one\ntwo \u{1b}[2J\nhint: what to do\n\n").unwrap();
         assert_eq!(last_log_line(&path).unwrap(), "two \u{fffd}[2J");
     }
 

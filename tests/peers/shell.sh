@@ -1,0 +1,68 @@
+#!/bin/sh
+# Tries the hooks of shell/ in the real bash, zsh and fish.
+# Wants: hallpass on PATH, a running daemon in HALLPASS_HOME, $TRUSTED and $UNTRUSTED project folders
+# whose .hallpass.toml asks for a route that sets DEMO_API_KEY.
+set -eu
+failed=0
+
+check() { # name, shell's output, expected lines
+  if [ "$2" = "$3" ]; then echo "ok   $1"; else
+    failed=1
+    printf 'FAIL %s\n--- got\n%s\n--- want\n%s\n' "$1" "$2" "$3"
+  fi
+}
+
+want='before old exported
+in hp_
+sub hp_
+outside old exported ended
+untrusted old'
+
+posix_body='
+show() { printf "%s\n" "$*"; }
+look() { case ${DEMO_API_KEY-} in hp_*) echo hp_ ;; *) echo "${DEMO_API_KEY-unset}" ;; esac; }
+exported() { env | grep -q "^DEMO_API_KEY=old$" && echo exported || echo hidden; }
+export DEMO_API_KEY=old
+cd /; _hallpass_hook; show before "$(look)" "$(exported)"
+cd "$TRUSTED"; _hallpass_hook; show in "$(look)"
+id=$HALLPASS_TASK
+cd "$TRUSTED/sub"; _hallpass_hook; show sub "$(look)"
+cd /; _hallpass_hook
+ended=open; hallpass --json task show "$id" | grep -q "\"ended_at\": \"" && ended=ended
+show outside "$(look)" "$(exported)" "$ended"
+cd "$UNTRUSTED"; _hallpass_hook; _hallpass_hook; show untrusted "$(look)"
+'
+
+fish_body='
+function look; if string match -q "hp_*" -- "$DEMO_API_KEY"; echo hp_; else; echo $DEMO_API_KEY; end; end
+function exported; env | grep -q "^DEMO_API_KEY=old\$"; and echo exported; or echo hidden; end
+set -gx DEMO_API_KEY old
+cd /; echo before (look) (exported)
+cd $TRUSTED; echo in (look)
+set id $HALLPASS_TASK
+cd $TRUSTED/sub; echo sub (look)
+cd /
+set ended open; hallpass --json task show $id | grep -q "\"ended_at\": \""; and set ended ended
+echo outside (look) (exported) $ended
+cd $UNTRUSTED; echo untrusted (look)
+'
+
+notes=$(mktemp)
+trap 'rm -f "$notes"' EXIT
+check bash "$(bash --norc -c "eval \"\$(hallpass shell-init bash)\"$posix_body" 2>"$notes")" "$want"
+check 'bash says it once' "$(grep -c 'hallpass:' "$notes")" 1
+check zsh "$(zsh -f -c "eval \"\$(hallpass shell-init zsh)\"$posix_body" 2>"$notes")" "$want"
+check 'zsh says it once' "$(grep -c 'hallpass:' "$notes")" 1
+check fish "$(fish --no-config -c "hallpass shell-init fish | source$fish_body" 2>"$notes")" "$want"
+check 'fish says it once' "$(grep -c 'hallpass:' "$notes")" 1
+
+prompt='HALLPASS_TASK=task_1 HALLPASS_TASK_TITLE=web HALLPASS_EXPIRES=$((EPOCHSECONDS + 600)) hallpass_prompt'
+check 'bash prompt' "$(bash --norc -c "eval \"\$(hallpass shell-init bash)\"; $prompt")" '[web 10m] '
+check 'zsh prompt' "$(zsh -f -c "eval \"\$(hallpass shell-init zsh)\"; $prompt")" '[web 10m] '
+check 'fish prompt' "$(fish --no-config -c 'hallpass shell-init fish | source
+  set -g HALLPASS_TASK task_1; set -g HALLPASS_TASK_TITLE web; set -g HALLPASS_UNTIL 12:30; hallpass_prompt')" \
+  '[web until 12:30] '
+# What exists nowhere cannot be started: a folder without a project costs no process.
+check 'no process without a project' "$(cd / && bash --norc -c "$(cat "$HOOKS/hallpass.bash")
+PATH=/nowhere; _hallpass_hook && echo quiet" 2>&1)" quiet
+exit $failed
