@@ -21,7 +21,7 @@ def value(item):
 
 def main():
     upstream, *files = sys.argv[1:]
-    print('[store]\nkind = "memory"\n\n[daemon]\nautostart = false')
+    print('[store]\nkind = "memory"\n\n[daemon]\nautostart = false\n# A script has no terminal.\nheadless_human = true')
     for file in files:
         with open(file, "rb") as f:
             route = tomllib.load(f)
