@@ -20,7 +20,7 @@ pub(super) fn read(dir: &Path) -> Heads {
 
 /// What the file says; `None` where it is missing.
 pub(super) fn read_strict(dir: &Path) -> io::Result<Option<Heads>> {
-    match super::stream::open_read(&dir.join(NAME)) {
+    match super::files::open_read(&dir.join(NAME)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
         Ok(file) => {
@@ -40,7 +40,7 @@ pub(super) fn write(dir: &Path, heads: &Heads) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let mut file = super::stream::create_new(&temporary)?;
+    let mut file = super::files::create_new(&temporary)?;
     let mut text = serde_json::to_vec(heads)?;
     text.push(b'\n');
     file.write_all(&text)?;

@@ -12,6 +12,7 @@
 //! were written after the last sync and cut before the next one leave no trace either.
 
 mod builder;
+mod files;
 mod heads;
 pub mod line;
 pub mod read;
@@ -138,7 +139,7 @@ impl Audit {
     }
 
     fn open_with(dir: &Path, limits: Limits) -> Result<Self> {
-        let unavailable = stream::private_dir(dir)?.map(|e| describe(&e));
+        let unavailable = files::private_dir(dir)?.map(|e| describe(&e));
         let known = heads::read(dir);
         let streams =
             Kind::ALL.into_iter().map(|kind| Stream::new(dir, kind, known.get(kind.word()).cloned(), limits)).collect();
@@ -175,7 +176,7 @@ impl Audit {
 
     /// Writes the lines that were kept; `Ok` once none is left and the log can be written.
     pub fn flush_pending(&mut self) -> Result<()> {
-        let mut first = stream::private_dir(&self.dir)?;
+        let mut first = files::private_dir(&self.dir)?;
         let now_ms = jiff::Timestamp::now().as_millisecond();
         for stream in &mut self.streams {
             if let Err(e) = stream.flush(now_ms, &mut self.buffer) {

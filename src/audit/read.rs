@@ -12,8 +12,8 @@ use std::{
 };
 
 use super::{
+    files,
     line::{self, Entry, MAX_LINE},
-    stream,
 };
 use crate::{
     api::problem::Code,
@@ -155,9 +155,9 @@ pub fn follow(tail: &mut Tail, mut each: impl FnMut(&Entry) -> bool) -> Result<(
 
 impl Place {
     fn reopen(&mut self, dir: &Path) -> Result<()> {
-        let path = dir.join(stream::file_name(self.kind));
+        let path = dir.join(files::file_name(self.kind));
         self.offset = 0;
-        self.file = match stream::open_read(&path) {
+        self.file = match files::open_read(&path) {
             Ok(file) => {
                 let inode = file.metadata().map_err(|e| unreadable(&path, &e))?.ino();
                 Some((file, inode))
@@ -169,7 +169,7 @@ impl Place {
     }
 
     fn moved(&self, dir: &Path) -> bool {
-        let there = dir.join(stream::file_name(self.kind)).symlink_metadata().ok().map(|m| m.ino());
+        let there = dir.join(files::file_name(self.kind)).symlink_metadata().ok().map(|m| m.ino());
         there.is_some() && there != self.file.as_ref().map(|(_, inode)| *inode)
     }
 
@@ -191,17 +191,17 @@ impl Place {
 
 /// A kind's files that are there, oldest first.
 pub(super) fn files(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>> {
-    let old = match stream::rotated(dir, kind) {
+    let old = match files::rotated(dir, kind) {
         Ok(old) => old,
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(e) => return Err(unreadable(dir, &e)),
     };
-    Ok(old.into_iter().map(|(_, path)| path).chain([dir.join(stream::file_name(kind))]).collect())
+    Ok(old.into_iter().map(|(_, path)| path).chain([dir.join(files::file_name(kind))]).collect())
 }
 
 /// A reader of one file, or `None` where it is not there.
 pub(super) fn open(path: &Path) -> Result<Option<BufReader<File>>> {
-    match stream::open_read(path) {
+    match files::open_read(path) {
         Ok(file) => Ok(Some(BufReader::with_capacity(64 * 1024, file))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(unreadable(path, &e)),

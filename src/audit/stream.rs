@@ -5,17 +5,18 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use super::{
     Decision, Record,
+    files::{copy, create_new, file_name, open_append, open_read, private_dir, read_end, rotated},
     line::{self, Head, Line},
 };
-use crate::{api::problem::Code, error::Error, principal::Kind};
+use crate::principal::Kind;
 
 /// What a stream may take.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +36,7 @@ impl Default for Limits {
 }
 
 /// After so many records, or so many milliseconds, the file's place is looked at again.
-const LOOK_EVERY: (u32, i64) = (64, 1000);
-/// How much of a file's end is read to find its last line.
-const TAIL: u64 = 2 * line::MAX_LINE as u64;
+const LOOK_EVERY: (u32, u64) = (64, 1000);
 
 /// One kind's stream.
 #[derive(Debug)]
@@ -155,6 +154,9 @@ impl Stream {
     }
 
     fn try_flush(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        if self.is_elsewhere() {
+            self.open = None;
+        }
         self.ensure_open(now_ms, buffer)?;
         self.mend_tail()?;
         while let Some((bytes, head)) = self.pending.front().cloned() {
@@ -165,8 +167,8 @@ impl Stream {
         }
         if self.lost > 0 {
             let detail = format!("{} records could not be kept while the log could not be written", self.lost);
-            self.note("stream.lost", Decision::Failed, &detail, now_ms, buffer)?;
             self.lost = 0;
+            self.note("stream.lost", Decision::Failed, &detail, now_ms, buffer)?;
         }
         Ok(())
     }
@@ -191,9 +193,7 @@ impl Stream {
     }
 
     fn try_open(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
-        if let Err(error) = private_dir(&self.dir).map_err(|e| io::Error::other(e.detail))?.map_or(Ok(()), Err) {
-            return Err(error);
-        }
+        private_dir(&self.dir).map_err(|e| io::Error::other(e.detail))?.map_or(Ok(()), Err)?;
         let file = open_append(&self.path())?;
         let metadata = file.metadata()?;
         let end = read_end(&file, metadata.len())?;
@@ -218,14 +218,21 @@ impl Stream {
         // After our own reopening, `made` is where the chain goes on; at start-up `known` is the most
         // that is on record elsewhere.
         let expected = self.written.clone().or_else(|| self.known.clone());
-        if let Some(expected) = expected.filter(|expected| expected.seq > head.seq) {
+        let lacking =
+            |expected: &Head| expected.seq > head.seq || (expected.seq == head.seq && expected.hash != head.hash);
+        if let Some(expected) = expected.filter(lacking) {
             let detail = format!(
                 "the file ended at line {}, and line {} with hash {} was the last on record",
                 head.seq, expected.seq, expected.hash
             );
             let event = if found.is_none() { "stream.started" } else { "stream.cut" };
             notes.push((event, detail));
+            // The chain goes on from what was on record, so that the break stays visible for good.
             head = expected;
+        }
+        if length == 0 {
+            // A new file's name must outlive a power cut too; where that fails, the lines themselves may not.
+            let _ = File::open(&self.dir).and_then(|dir| dir.sync_all());
         }
         self.open = Some(Open {
             device: metadata.dev(),
@@ -246,10 +253,12 @@ impl Stream {
             self.written = Some(head);
             self.pending.pop_front();
         }
+        let mut outcome = Ok(());
         for (event, detail) in notes {
-            self.note(event, Decision::Done, &detail, now_ms, buffer)?;
+            let noted = self.note(event, Decision::Done, &detail, now_ms, buffer);
+            outcome = outcome.and(noted);
         }
-        Ok(())
+        outcome
     }
 
     /// Opens, rotates, or starts anew where the file was moved or deleted under us.
@@ -261,18 +270,23 @@ impl Stream {
             self.rotate()?;
             return self.ensure_open(now_ms, buffer);
         }
-        if open.unlooked < every && now_ms.saturating_sub(open.looked_ms) < ms {
+        if open.unlooked < every && now_ms.abs_diff(open.looked_ms) < ms {
             return Ok(());
         }
         open.unlooked = 0;
         open.looked_ms = now_ms;
-        let (device, inode) = (open.device, open.inode);
-        let there = self.path().symlink_metadata();
-        if there.as_ref().is_ok_and(|m| (m.dev(), m.ino()) == (device, inode)) {
+        if !self.is_elsewhere() {
             return Ok(());
         }
         self.open = None;
         self.ensure_open(now_ms, buffer)
+    }
+
+    /// The file that is open is no longer the one in its place.
+    fn is_elsewhere(&self) -> bool {
+        let Some(open) = &self.open else { return false };
+        let there = self.path().symlink_metadata();
+        !there.is_ok_and(|m| (m.dev(), m.ino()) == (open.device, open.inode))
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -316,7 +330,7 @@ impl Stream {
         Ok(())
     }
 
-    /// A line about the stream itself.
+    /// A line about the stream itself; kept like any other when it cannot be written.
     fn note(
         &mut self,
         event: &'static str,
@@ -328,10 +342,19 @@ impl Stream {
         let record = Record { decision, detail: Some(detail), ..Record::new(event, "hallpass", self.kind) };
         let head = self.made.clone().unwrap_or_else(|| line::genesis(self.kind));
         let next = buffer.write(&record, now_ms, &head);
-        self.append(buffer.bytes())?;
         self.made = Some(next.clone());
-        self.written = Some(next);
-        Ok(())
+        let appended = match self.pending.is_empty() {
+            true => self.append(buffer.bytes()),
+            false => Err(io::Error::other("lines are waiting")),
+        };
+        match appended {
+            Ok(()) => self.written = Some(next),
+            Err(_) => {
+                self.pending_bytes += buffer.bytes().len();
+                self.pending.push_back((buffer.bytes().to_vec(), next));
+            }
+        }
+        appended
     }
 
     fn move_aside(&self, file: &File, from: u64, count: u64, now_ms: i64) -> io::Result<String> {
@@ -369,118 +392,4 @@ impl Stream {
     pub(super) fn divert(&mut self, file: File) -> Option<File> {
         self.open.as_mut().map(|open| std::mem::replace(&mut open.file, file))
     }
-}
-
-/// What stands at a file's end.
-struct End {
-    /// The last line that is one of ours.
-    head: Option<Head>,
-    /// Bytes after the last whole line, or of a last line that is no JSON.
-    torn: u64,
-    /// Those bytes are a whole line but for its newline.
-    torn_is_whole: bool,
-}
-
-fn read_end(mut file: &File, length: u64) -> io::Result<End> {
-    let from = length.saturating_sub(TAIL);
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    let (mut lines, rest) = bytes.split_at_checked(whole).unwrap_or((&bytes, &[]));
-    let mut torn = rest.len() as u64;
-    if !rest.is_empty() && line::is_intact(rest) && line::parse(rest).is_some() {
-        let head = line::parse(rest).map(|entry| Head { seq: entry.seq, hash: entry.hash });
-        return Ok(End { head, torn, torn_is_whole: true });
-    }
-    // A last line that is no JSON is what a power cut leaves; what stands before it stays where it is.
-    loop {
-        let body = lines.strip_suffix(b"\n").unwrap_or(lines);
-        if body.is_empty() {
-            return Ok(End { head: None, torn, torn_is_whole: false });
-        }
-        let start = body.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let (before, last) = body.split_at_checked(start).unwrap_or((&[], body));
-        if let Some(entry) = line::parse(last) {
-            return Ok(End { head: Some(Head { seq: entry.seq, hash: entry.hash }), torn, torn_is_whole: false });
-        }
-        torn += lines.len().saturating_sub(before.len()) as u64;
-        lines = before;
-    }
-}
-
-/// The name of the file a kind's lines go to.
-pub(super) fn file_name(kind: Kind) -> String {
-    format!("{}.jsonl", kind.word())
-}
-
-/// A kind's rotated files, oldest first.
-pub(super) fn rotated(dir: &Path, kind: Kind) -> io::Result<Vec<(u64, PathBuf)>> {
-    let prefix = format!("{}.", file_name(kind));
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let number = entry.file_name().to_str().and_then(|n| n.strip_prefix(&prefix)).and_then(|n| n.parse().ok());
-        if let Some(number) = number {
-            found.push((number, entry.path()));
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// The folder, made where it is missing. `Err` for a folder that is not ours alone; `Ok(Some)` for one
-/// that cannot be made now.
-pub(super) fn private_dir(dir: &Path) -> Result<Option<io::Error>, Error> {
-    let made = DirBuilder::new().recursive(true).mode(crate::paths::DIR_MODE).create(dir);
-    let metadata = match (made, dir.symlink_metadata()) {
-        (_, Ok(metadata)) => metadata,
-        (Err(e), Err(_)) | (Ok(()), Err(e)) => return Ok(Some(e)),
-    };
-    let place = dir.display();
-    let wrong = |what: &str, hint: String| Err(Error::new(Code::StateUnwritable, what).hint(hint));
-    if !metadata.is_dir() {
-        return wrong(
-            &format!("{place} is a link or no folder, so the audit log is not written there"),
-            format!("move {place} away; hallpass makes the folder anew"),
-        );
-    }
-    if metadata.uid() != crate::sys::uid() {
-        return wrong(&format!("{place} belongs to another user"), format!("move {place} away"));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return wrong(&format!("{place} is open to other users"), format!("chmod 700 '{place}'"));
-    }
-    Ok(None)
-}
-
-fn open_append(path: &Path) -> io::Result<File> {
-    regular(options().append(true).create(true), path)
-}
-
-pub(super) fn open_read(path: &Path) -> io::Result<File> {
-    regular(&mut options(), path)
-}
-
-pub(super) fn create_new(path: &Path) -> io::Result<File> {
-    regular(options().write(true).create_new(true), path)
-}
-
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    // Without O_NONBLOCK a FIFO in the file's place would hang the daemon.
-    options.read(true).mode(crate::paths::FILE_MODE).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    options
-}
-
-fn regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "something that is no plain file is in its place"));
-    }
-    Ok(file)
-}
-
-fn copy(e: &io::Error) -> io::Error {
-    e.raw_os_error().map_or_else(|| io::Error::new(e.kind(), e.to_string()), io::Error::from_raw_os_error)
 }

@@ -202,6 +202,43 @@ fn a_full_disk_loses_nothing_and_heals() {
 }
 
 #[test]
+fn a_file_swapped_for_another_of_the_same_length_is_noticed() {
+    let (_keep, file, good) = sample();
+    let dir = file.parent().unwrap();
+    let mut audit = Audit::open(dir).unwrap();
+    write(&mut audit, 8, 1);
+    let (_other, other, _) = sample();
+    let mut theirs = Audit::open(other.parent().unwrap()).unwrap();
+    write(&mut theirs, 5, 1);
+    drop(theirs);
+    fs::remove_file(&file).unwrap();
+    fs::copy(&other, &file).unwrap();
+    assert_ne!(fs::read(&file).unwrap(), good);
+    write(&mut audit, 9000, 1);
+    drop(audit);
+    let report = verify(dir).unwrap();
+    assert_eq!(what(&report), Some(What::Changed));
+    assert!(report.streams[0].notes[0].contains("stream.cut"), "{report:?}");
+}
+
+#[test]
+fn a_note_on_a_mended_stream_survives_a_full_disk() {
+    let (_keep, dir) = folder();
+    let mut audit = Audit::open(&dir).unwrap();
+    write(&mut audit, 0, 2);
+    let at = audit.streams.iter().position(|stream| stream.kind == Kind::Agent).unwrap();
+    let full = || OpenOptions::new().append(true).open("/dev/full").unwrap();
+    audit.streams[at].divert(full());
+    audit.record(Record::new("mint", "bot", Kind::Agent), now(2)).unwrap_err();
+    fs::remove_file(dir.join("agent.jsonl")).unwrap();
+    audit.flush_pending().unwrap();
+    drop(audit);
+    let events: Vec<_> = query(&dir, &Filter::default()).unwrap().into_iter().map(|e| (e.seq, e.event)).collect();
+    assert_eq!(events, [(3, "mint".to_owned()), (4, "stream.started".to_owned())]);
+    assert_eq!(what(&verify(&dir).unwrap()), Some(What::Removed));
+}
+
+#[test]
 fn what_does_not_fit_into_memory_is_counted() {
     let (_keep, dir) = folder();
     let mut audit = Audit::open_with(&dir, Limits { pending_lines: 2, ..Limits::default() }).unwrap();

@@ -84,6 +84,9 @@ fn explain(message: &str) -> (String, Option<String>) {
         let expected = message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
         return (format!("this must be {}", unquoted(expected)), None);
     }
+    if message.starts_with("data did not match any variant") {
+        return ("this must be { one-of = [...] } or { max = NUMBER }, or a list of such bounds".into(), None);
+    }
     (unquoted(message), None)
 }
 

@@ -316,7 +316,7 @@ pub fn check_url(url: &str, allow_private: bool) -> Result<(), String> {
 
 impl Place<'_> {
     fn name(&self, name: &Spanned<String>) -> Result<()> {
-        if principal::is_name(name.get_ref()) && !looks_secret(name.get_ref()) {
+        if principal::is_name(name.get_ref()) {
             return Ok(());
         }
         Err(self.error(

@@ -136,6 +136,7 @@ fn every_error_has_its_place_and_what_to_write_instead() {
         (grant.replace("bot", "unknown"), ":2:13: principal:", "no grants"),
         (grant.replace("bot", "Bot!"), ":2:13: principal:", "no name"),
         ("[[grants]]\nprincipal = \"bot\"\n".into(), ":1:", "is missing"),
+        (format!("{grant}[grants.body]\nm = {{ least = 1 }}\n"), ":6:", "one-of"),
         (issuer.replace("gateway", "oauth"), ":2:8: kind:", "gateway"),
         (format!("{issuer}base_url = \"http://x\"\n"), ":5:12: base_url:", "https"),
         (format!("{issuer}base_url = \"https://u:p@x\"\n"), ":5:12: base_url:", "nothing else"),
@@ -194,7 +195,8 @@ fn every_edit_keeps_what_was_there() {
     let load = || Config::load(&path).unwrap();
 
     edit::add_grant(&path, &grant("openai:chat"), "g1").unwrap();
-    assert!(text().starts_with(WHOLE), "{}", text());
+    let block = text().find("\n[[grants]]\nid = \"g1\"").expect("the grant stands with the others");
+    assert!(text()[block..].contains("[[routes]]") && WHOLE.starts_with(&text()[..block]), "{}", text());
     let added = load().grants.pop().unwrap();
     assert_eq!((added.id.as_str(), added.approval, added.max_ttl), ("g1", Approval::Ask, DEFAULT_MAX_TTL));
     assert_eq!(added.bounds, grant("openai:chat").body);

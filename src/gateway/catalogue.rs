@@ -140,7 +140,7 @@ impl Catalogue {
     /// The routes that come with hallpass.
     pub fn built_in() -> Result<Self, Error> {
         let mut catalogue = Self::default();
-        for file in BUILT_IN.files() {
+        for file in BUILT_IN.files().filter(|file| file.path().extension().is_some_and(|ext| ext == "toml")) {
             let name = file.path().display();
             let broken = |why: String| Error::internal(format!("the built-in route {name}: {why}"));
             let text = file.contents_utf8().ok_or_else(|| broken("not UTF-8".into()))?;

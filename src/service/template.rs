@@ -104,3 +104,29 @@ fn quoted(value: &str) -> String {
 fn xml(value: &str) -> String {
     value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_finds_the_same_folders_as_the_command_that_installed_it() {
+        let paths = Paths::under(Path::new("/h"), None);
+        for manager in [Manager::Systemd, Manager::Launchd] {
+            let with = |home: Option<&str>| {
+                let home = home.map(str::to_owned);
+                let variable = |name: &str| home.clone().filter(|_| name == "HALLPASS_HOME");
+                units_with(manager, &paths, Path::new("/bin/hallpass"), variable).map(|units| units[0].text.clone())
+            };
+            let text = with(Some("/home/me/100% \"mine\"")).unwrap();
+            let expected = match manager {
+                Manager::Systemd => "Environment=\"HALLPASS_HOME=/home/me/100%% \\\"mine\\\"\"\n",
+                Manager::Launchd => "<key>HALLPASS_HOME</key>\n    <string>/home/me/100% \"mine\"</string>",
+            };
+            assert!(text.contains(expected), "{text}");
+            let text = with(None).unwrap();
+            assert!(!text.contains("HALLPASS_HOME") && !text.contains("@ENV"), "{text}");
+            assert!(with(Some("/a\nExecStart=/bin/sh")).is_err());
+        }
+    }
+}

@@ -147,7 +147,8 @@ fn verify(path: &Path) -> Result<()> {
     if path.is_dir() { Ok(()) } else { Err(Error::new(Code::Io, format!("{} is not a folder", path.display()))) }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{
         io::{Read, Write},

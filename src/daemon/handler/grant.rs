@@ -16,7 +16,6 @@ use crate::{
     gateway::catalogue::Catalogue,
     policy::{self, Approval, Denial, Verdict},
     scope::{Contains, Wanted},
-    token,
 };
 
 /// All of them, in the config's order.
@@ -29,9 +28,7 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddGrant) -> Result<Gran
     let identity = state.human_only(caller, "adding a grant")?;
     state.registered(&request.principal)?;
     known_scopes(state, &request.what)?;
-    // The id goes into the config, where a name is lower case and short enough to look like no secret.
-    let random = token::short_id("grant", state.random()?).to_ascii_lowercase();
-    let id = format!("grant_{}", random.get(13..).unwrap_or(&random));
+    let id = format!("grant-{:08x}", u32::from_le_bytes(state.random()?));
     let line = format!("{} for {}", request.what, request.principal);
     state
         .record(Record::new("grant.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&line))?;

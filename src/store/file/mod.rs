@@ -3,98 +3,71 @@
 //! Owns when the file is read and replaced. Never overwrites a file that it could not read, that changed
 //! since it was read, or that has gone; never keeps a plaintext outside [`Secret`]s.
 
-use std::{collections::BTreeMap, io, path::PathBuf};
+use std::{collections::BTreeMap, io};
 
 use super::{
     StoreError,
     backend::{Backend, Ticket},
 };
-use crate::{
-    api::credential::StoreState,
-    config::StoreConfig,
-    paths::Paths,
-    secret::Secret,
-    sys::durable::{self, Stamp},
-};
+use crate::{api::credential::StoreState, secret::Secret, sys::durable};
 
+mod place;
 mod seal;
 
-use seal::{Form, Key};
-
-/// The largest file that is read: tens of thousands of credentials.
-const MOST: u64 = 16 << 20;
-
-/// Where the file is and what opens it.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    /// The file.
-    pub(super) path: PathBuf,
-    /// The folder of ours that it is in; `None` where the user chose the place.
-    folder: Option<PathBuf>,
-    identity: Option<PathBuf>,
-    work: u8,
-}
-
-impl Settings {
-    pub(super) fn new(config: &StoreConfig, paths: &Paths) -> Self {
-        let folder = config.file.is_none().then(|| paths.data_dir.clone());
-        let path = config.file.clone().unwrap_or_else(|| paths.store_file());
-        Self { path, folder, identity: config.identity.clone(), work: seal::WORK }
-    }
-}
+use place::Content;
+pub(super) use place::Settings;
+use seal::Key;
 
 /// The file, open or locked.
 pub(super) struct File {
     settings: Settings,
-    open: Option<Open>,
+    /// What opens it, while it is unlocked. Kept when a read fails, so that a disk that comes back is enough.
+    key: Option<Key>,
+    content: Option<Content>,
     /// The user locked it: an identity file does not open it again by itself.
     locked: bool,
 }
 
-struct Open {
-    key: Key,
-    form: Form,
-    /// `None` while there is no file yet.
-    stamp: Option<Stamp>,
-    values: BTreeMap<String, Secret>,
-}
-
 impl File {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, open: None, locked: false }
+        Self { settings, key: None, content: None, locked: false }
     }
 
     /// Opens it where that needs nobody, and reads it again when somebody else has changed it.
-    fn open(&mut self) -> Result<&mut Open, StoreError> {
-        let now = durable::stamp(&self.settings.path).map_err(|error| self.io("read", &error))?;
-        let fresh = match self.open.take() {
-            Some(open) if open.stamp == now => open,
-            Some(open) if now.is_none() => {
-                let gone = format!("{} has gone; put it back, or lock and unlock to begin anew", self.path());
-                self.open = Some(open);
-                return Err(StoreError::Unavailable(gone));
-            }
-            // Its key may have changed as well: then it is locked.
-            Some(open) => self.read(open.key).inspect_err(|error| self.locked |= wrong_key(error))?,
-            None => match &self.settings.identity {
-                Some(identity) if !self.locked => self.read(Key::of_identity(identity)?)?,
+    fn open(&mut self) -> Result<(&Key, &mut Content), StoreError> {
+        if self.key.is_none() {
+            match &self.settings.identity {
+                Some(identity) if !self.locked => self.key = Some(Key::of_identity(identity)?),
                 _ => return Err(StoreError::Locked),
+            }
+        }
+        let key = self.key.as_ref().ok_or(StoreError::Locked)?;
+        let now = durable::stamp(&self.settings.path).map_err(|error| self.settings.io("read", &error))?;
+        match &self.content {
+            Some(content) if content.stamp == now => {}
+            Some(_) if now.is_none() => {
+                let gone = "has gone; put it back, or lock and unlock the store to begin anew";
+                return Err(StoreError::Unavailable(format!("{} {gone}", self.settings.path.display())));
+            }
+            _ => match self.settings.read(key) {
+                Ok(content) => self.content = Some(content),
+                // Somebody gave it another passphrase: it is locked for us.
+                Err(StoreError::WrongPassphrase) if self.settings.identity.is_none() => {
+                    self.forget();
+                    return Err(StoreError::Locked);
+                }
+                Err(error) => return Err(error),
             },
-        };
-        Ok(self.open.insert(fresh))
+        }
+        match (&self.key, &mut self.content) {
+            (Some(key), Some(content)) => Ok((key, content)),
+            _ => Err(StoreError::Locked),
+        }
     }
 
-    fn read(&self, key: Key) -> Result<Open, StoreError> {
-        match durable::read_regular(&self.settings.path, MOST) {
-            Ok((sealed, stamp)) => {
-                let (values, form) = seal::open(&sealed, &key)?;
-                Ok(Open { key, form, stamp: Some(stamp), values })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Open { key, form: Form::Armoured, stamp: None, values: BTreeMap::new() })
-            }
-            Err(error) => Err(self.io("read", &error)),
-        }
+    fn forget(&mut self) {
+        self.key = None;
+        self.content = None;
     }
 
     /// Applies a change to a copy of the values, writes it, and only then to the values in memory.
@@ -103,56 +76,36 @@ impl File {
         ticket: &Ticket,
         edit: impl FnOnce(&mut BTreeMap<String, Secret>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let (path, work) = (self.settings.path.clone(), self.settings.work);
-        let open = self.open()?;
-        let mut values = open.values.clone();
+        let settings = self.settings.clone();
+        let (key, content) = self.open()?;
+        let mut values = content.values.clone();
         edit(&mut values)?;
-        let sealed = seal::seal(&values, &open.key, open.form, work)?;
-        let expected = open.stamp;
-        if let Some(folder) = &self.settings.folder {
+        let sealed = seal::seal(&values, key, content.form, settings.work)?;
+        if let Some(folder) = &settings.folder {
             crate::sys::private_dir(folder).map_err(|error| StoreError::Io(error.detail))?;
         }
-        let written = durable::replace::<Failed>(&path, &sealed, |read| {
-            let open = self.open.as_ref().ok_or(StoreError::Locked)?;
-            let (back, _) = seal::open(read, &open.key)?;
-            if !same(&back, &values) {
+        let written = durable::replace::<Failed>(&settings.path, &sealed, |read| {
+            if !same(&seal::open(read, key)?.0, &values) {
                 return Err(StoreError::Io("the new file reads back differently".into()).into());
             }
-            if durable::stamp(&path)? != expected {
+            if durable::stamp(&settings.path)? != content.stamp {
                 return Err(StoreError::Io("somebody else changed the file meanwhile; try again".into()).into());
             }
             Ok(ticket.check()?)
         });
         let stamp = written.map_err(|failed| match failed {
             Failed::Store(error) => error,
-            Failed::Io(error) => self.io("write", &error),
+            Failed::Io(error) => settings.io("write", &error),
         })?;
-        if let Some(open) = &mut self.open {
-            open.values = values;
-            open.stamp = Some(stamp);
-        }
+        content.values = values;
+        content.stamp = Some(stamp);
         Ok(())
-    }
-
-    fn path(&self) -> std::path::Display<'_> {
-        self.settings.path.display()
-    }
-
-    fn io(&self, what: &str, error: &io::Error) -> StoreError {
-        let why = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full".into(),
-            io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
-            io::ErrorKind::PermissionDenied => "permission denied".into(),
-            io::ErrorKind::NotFound => "its folder does not exist".into(),
-            _ => error.to_string(),
-        };
-        StoreError::Io(format!("cannot {what} {}: {why}", self.path()))
     }
 }
 
 impl Backend for File {
     fn get(&mut self, name: &str) -> Result<Secret, StoreError> {
-        self.open()?.values.get(name).cloned().ok_or(StoreError::NotFound)
+        self.open()?.1.values.get(name).cloned().ok_or(StoreError::NotFound)
     }
 
     fn put(&mut self, name: &str, value: &Secret, ticket: &Ticket) -> Result<(), StoreError> {
@@ -167,7 +120,7 @@ impl Backend for File {
     }
 
     fn rename(&mut self, from: &str, to: &str, ticket: &Ticket) -> Result<(), StoreError> {
-        let values = &self.open()?.values;
+        let values = &self.open()?.1.values;
         match (values.get(from), values.get(to)) {
             (None, None) => return Err(StoreError::NotFound),
             // Done by a call whose answer was lost.
@@ -187,7 +140,7 @@ impl Backend for File {
     }
 
     fn lock(&mut self) -> Result<(), StoreError> {
-        self.open = None;
+        self.forget();
         self.locked = true;
         Ok(())
     }
@@ -200,13 +153,12 @@ impl Backend for File {
             (None, None) => return self.open().map(drop),
         };
         // Read even when it is open: a wrong passphrase must not look like the right one.
-        let open = self.read(key)?;
-        let is_new = open.stamp.is_none();
-        self.open = Some(open);
-        self.locked = false;
+        let content = self.settings.read(&key)?;
+        let is_new = content.stamp.is_none();
+        (self.key, self.content, self.locked) = (Some(key), Some(content), false);
         if is_new {
             // Now, so that this passphrase is the file's from here on.
-            self.change(&Ticket::default(), |_| Ok(())).inspect_err(|_| self.open = None)?;
+            self.change(&Ticket::default(), |_| Ok(())).inspect_err(|_| self.forget())?;
         }
         Ok(())
     }
@@ -219,7 +171,7 @@ impl Backend for File {
             Err(StoreError::Locked) => {
                 (StoreState::Locked, Some("there is no file yet; `hallpass unlock` makes it with a passphrase".into()))
             }
-            Err(error) if wrong_key(&error) => (StoreState::Locked, Some(error.to_string())),
+            Err(error @ StoreError::WrongPassphrase) => (StoreState::Locked, Some(error.to_string())),
             Err(error) => (StoreState::Unavailable, Some(error.to_string())),
         }
     }
@@ -241,10 +193,6 @@ impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
-}
-
-fn wrong_key(error: &StoreError) -> bool {
-    matches!(error, StoreError::WrongPassphrase)
 }
 
 fn same(one: &BTreeMap<String, Secret>, other: &BTreeMap<String, Secret>) -> bool {

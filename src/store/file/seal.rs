@@ -20,9 +20,9 @@ use zeroize::Zeroizing;
 
 use crate::{secret::Secret, store::StoreError};
 
-/// The scrypt work factor (log2 of N) of what is written: 64 MiB, about 0.1 s on a 2020s core, twice per change
-/// because the new file is opened again before it counts. `age`'s own 18 takes four times as long for two bits
-/// of an attacker's work, and every change would pay it.
+/// The scrypt work factor (log2 of N) of what is written: 64 MiB and 0.1 to 0.2 s on the machines at hand, twice
+/// per change because the new file is opened again before it counts. `age`'s own 18 takes four times as long,
+/// which every change would pay; what an attacker pays is four times less, so the passphrase should be a long one.
 pub(super) const WORK: u8 = 16;
 
 /// The most that is accepted from a file: 1 GiB, four times what `age` itself writes.
@@ -176,7 +176,10 @@ fn damaged(what: &str) -> StoreError {
 
 fn error(error: DecryptError) -> StoreError {
     match error {
-        DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys => StoreError::WrongPassphrase,
+        // All three come from the header: the payload is read later and fails as I/O.
+        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys => {
+            StoreError::WrongPassphrase
+        }
         DecryptError::ExcessiveWork { required, .. } => {
             StoreError::Unavailable(format!("the file asks for scrypt work {required}, more than {MOST_WORK}"))
         }

@@ -1,0 +1,85 @@
+#!/bin/sh
+# Sets up what the tests against real clients need, under tests/peers/.cache (not in git): a Python environment and
+# node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
+# they are missing and this is root; otherwise it says which ones to install.
+#
+#   install.sh [python] [node] [apt]      only these parts; all of them where nothing is said
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=$here/.cache
+python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
+node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0"
+# command:package
+debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
+  nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools"
+
+fail() {
+  echo "install.sh: $*" >&2
+  exit 1
+}
+
+# Runs a command quietly, three times at the most, and shows what it said if it never worked.
+retry() {
+  what=$1
+  shift
+  log=$cache/install.log
+  for wait in 2 5 0; do
+    if "$@" >"$log" 2>&1; then
+      return 0
+    fi
+    [ "$wait" -eq 0 ] || sleep "$wait"
+  done
+  tail -n 15 "$log" >&2
+  fail "$what failed three times; is its registry reachable? The whole log: $log"
+}
+
+python_part() {
+  stamp="$cache/venv/.installed"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$python_packages" ] && return 0
+  command -v python3 >/dev/null || fail "python3 is missing"
+  rm -rf "$cache/venv"
+  python3 -m venv "$cache/venv" || fail "python3 -m venv failed; on Debian: apt-get install python3-venv"
+  # shellcheck disable=SC2086 # the list is meant to be split
+  retry "pip" "$cache/venv/bin/python" -m pip install --quiet --disable-pip-version-check $python_packages
+  echo "$python_packages" >"$stamp"
+}
+
+node_part() {
+  stamp="$cache/node/.installed"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$node_packages" ] && return 0
+  command -v npm >/dev/null || fail "npm is missing; install Node.js 20 or later"
+  rm -rf "$cache/node"
+  mkdir -p "$cache/node"
+  echo '{"name":"peers","private":true}' >"$cache/node/package.json"
+  # shellcheck disable=SC2086
+  retry "npm" npm install --prefix "$cache/node" --no-audit --no-fund --ignore-scripts --save-exact $node_packages
+  echo "$node_packages" >"$stamp"
+}
+
+apt_part() {
+  command -v apt-get >/dev/null || return 0
+  missing=
+  for pair in $debian; do
+    # nginx is in /usr/sbin, which is not on every PATH.
+    PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
+  done
+  [ -n "$missing" ] || return 0
+  [ "$(id -u)" -eq 0 ] || fail "these Debian packages are missing: apt-get install$missing"
+  export DEBIAN_FRONTEND=noninteractive
+  retry "apt-get update" apt-get update -qq
+  # shellcheck disable=SC2086
+  retry "apt-get install" apt-get install -y -qq --no-install-recommends $missing
+}
+
+mkdir -p "$cache"
+# One at a time: two test scripts may start together.
+exec 9>"$cache/lock"
+if command -v flock >/dev/null; then flock 9; fi
+for part in "${@:-all}"; do
+  case $part in
+    all) python_part && node_part && apt_part ;;
+    python | node | apt) "${part}_part" ;;
+    *) fail "what is $part? python, node or apt" ;;
+  esac
+done

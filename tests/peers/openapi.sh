@@ -1,0 +1,72 @@
+#!/bin/sh
+# The API by its own document: every GET answered over `curl --unix-socket`, then schemathesis against all of it,
+# which must find no 5xx and no answer that the document does not describe.
+#
+#   HALLPASS=target/release/hallpass tests/peers/openapi.sh
+#
+# Left out of the second part: `store/lock`, because a memory store that is locked has nothing to unlock. PEERS_SEED
+# chooses other examples.
+. "$(dirname "$0")/lib.sh"
+"$here/install.sh" python
+peers_start
+
+# get PATH: the answer in $work/answer, its status on standard output
+get() {
+  curl -s -o "$work/answer" -w '%{http_code}' --max-time 10 --unix-socket "$socket" "http://localhost$1"
+}
+
+# A task that is open and a lease that holds, so that their lists are not empty.
+mkfifo "$work/held"
+hallpass exec --no-project --as peer-test --task "held open" --grant openai:chat -- \
+  sh -c 'echo ready >"$1.ready"; read -r _ <"$1"' - "$work/held" >"$work/exec.log" 2>&1 &
+pids="$pids $!"
+wait_for "a task" test -s "$work/held.ready"
+
+status=$(get /v1/openapi.json)
+[ "$status" = 200 ] || fail "GET /v1/openapi.json: $status"
+cp "$work/answer" "$work/openapi.json"
+cmp -s "$work/openapi.json" "$root/src/api/openapi.json" ||
+  jq -e --slurpfile other "$root/src/api/openapi.json" '. == $other[0]' "$work/openapi.json" >/dev/null ||
+  fail "the document that is served is not the one in the repository"
+
+walked=0
+for path in $(jq -r '.paths | to_entries[] | select(.value.get) | .key' "$work/openapi.json"); do
+  case $path in
+    *"{"*)
+      # The first thing of its list has the id.
+      list=${path%/\{*}
+      field=$(printf %s "$path" | sed 's/.*{\(.*\)}.*/\1/')
+      [ "$(get "$list")" = 200 ] || fail "GET $list: $(cat "$work/answer")"
+      id=$(jq -r --arg field "$field" '.items[0][$field] // empty' "$work/answer")
+      [ -n "$id" ] || fail "GET $list has nothing in it, so GET $path cannot be tried"
+      url=$list/$id
+      ;;
+    *) url=$path ;;
+  esac
+  status=$(get "$url")
+  [ "$status" = 200 ] || fail "GET $url: $status $(cat "$work/answer")"
+  jq -e . "$work/answer" >/dev/null || fail "GET $url: the answer is no JSON"
+  walked=$((walked + 1))
+done
+[ "$walked" -ge 10 ] || fail "the document names only $walked GET operations"
+ok "curl --unix-socket: $walked GET operations answered"
+
+python3 "$here/forward.py" "$socket" "$work/forward.port" 2>"$work/forward.log" &
+pids="$pids $!"
+wait_for "the forwarder" test -s "$work/forward.port"
+if (cd "$work" && timeout 150 "$cache/venv/bin/schemathesis" run "$work/openapi.json" \
+  --url "http://127.0.0.1:$(cat "$work/forward.port")" --header "Host: localhost" \
+  --checks not_a_server_error,content_type_conformance,response_schema_conformance \
+  --exclude-path /v1/store/lock \
+  --phases examples,coverage,fuzzing --max-examples 25 --seed "${PEERS_SEED:-1}" --workers 1 \
+  --continue-on-failure --suppress-health-check all --generation-database none --request-timeout 30 \
+  --warnings off --no-color) >"$work/schemathesis.log" 2>&1; then
+  ok "schemathesis: $(grep -E 'cases|Test cases|passed' "$work/schemathesis.log" | tail -n 1 | sed 's/^ *//')"
+else
+  code=$?
+  tail -n 120 "$work/schemathesis.log" >&2
+  fail "schemathesis: exit code $code"
+fi
+kill -0 "$daemon" 2>/dev/null || fail "the daemon is gone"
+[ "$(get /v1/ping)" = 200 ] || fail "the daemon does not answer any more"
+ok "the daemon still answers"
