@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_query_stays_as_it_was() {
-        let stripped = |query| {
+        let stripped = |query: &str| {
             strip_query(Some(query), &Auth::Query { name: "key".into() })
                 .map(|query| String::from_utf8(query.to_vec()).unwrap())
         };

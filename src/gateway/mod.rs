@@ -16,6 +16,8 @@ mod inject;
 pub mod matcher;
 mod pipeline;
 mod respond;
+#[cfg(test)]
+mod tests;
 pub mod token_place;
 mod upstream;
 mod websocket;
