@@ -57,6 +57,16 @@ impl GatewayBackend {
         })
     }
 
+    /// Why a token that does not work does not: it ended, or it was never one of ours.
+    fn gone(&self, token: TokenHash) -> Error {
+        match self.0.db.lease_of(token) {
+            Ok(Some(lease)) if lease.ended.is_some() => unusable(Unusable::Ended),
+            Ok(Some(_)) => unusable(Unusable::Expired),
+            _ => Error::new(Code::TokenInvalid, "this token is not known here: another daemon issued it, long ago or elsewhere")
+                .hint("mint a new one: `hallpass mint`, or start the tool with `hallpass exec`"),
+        }
+    }
+
     /// What the caller's task was opened for on this route, else what its principal's grants say.
     fn wanted(&self, task: &str, principal: &str, route: &str) -> Option<Wanted> {
         let settings = self.0.settings();
@@ -87,10 +97,7 @@ impl Backend for GatewayBackend {
 
     fn admit(&self, token: TokenHash) -> Result<Pass> {
         let leases = self.0.leases.borrow();
-        let live = leases.get(token).ok_or_else(|| {
-            Error::new(Code::TokenInvalid, "this token is not known here: it has ended, or another daemon issued it")
-                .hint("mint a new one: `hallpass mint`, or start the tool with `hallpass exec`")
-        })?;
+        let live = leases.get(token).ok_or_else(|| self.gone(token))?;
         live.lease.check(sys::now()).map_err(unusable)?;
         self.pass(live)
     }

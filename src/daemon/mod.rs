@@ -98,6 +98,7 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
     let at_once = CancellationToken::new();
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
+    state.keep_audit_synced();
 
     let served = TaskTracker::new();
     let permits = usize::try_from(limit).unwrap_or(usize::MAX >> 4);

@@ -211,7 +211,7 @@ fn unreadable(error: &serde_json::Error) -> Error {
     let what = ["unknown field `", "missing field `", "duplicate field `"]
         .into_iter()
         .find(|start| text.starts_with(start))
-        .and_then(|_| text.split('`').nth(1).filter(|name| name.len() <= 40).map(|name| (text.split(' ').next(), name)))
+        .and_then(|_| text.split('`').nth(1).filter(|name| is_word(name)).map(|name| (text.split(' ').next(), name)))
         .map(|(word, name)| format!("{} member {name:?}", word.unwrap_or("odd")));
     let (code, what) = match (error.classify(), what) {
         (_, Some(what)) => (Code::BadRequest, what),
@@ -220,6 +220,11 @@ fn unreadable(error: &serde_json::Error) -> Error {
     };
     Error::new(code, format!("the body cannot be read: {what} (line {}, column {})", error.line(), error.column()))
         .hint("GET /v1/openapi.json says what each operation takes")
+}
+
+/// Only what looks like a member's name is repeated: a key pasted in its place does not.
+fn is_word(name: &str) -> bool {
+    name.len() <= 24 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 #[cfg(test)]

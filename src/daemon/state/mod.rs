@@ -15,10 +15,11 @@ use std::{
     rc::{Rc, Weak},
 };
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{problem::Code, status::Protection},
+    api::{credential::StoreKind, problem::Code, status::Protection},
     audit::{Audit, Record},
     clock::Moment,
     config::{self, Config},
@@ -34,6 +35,9 @@ use db::Db;
 use leases::Leases;
 use names::Names;
 use tasks::Tasks;
+
+/// How long after a record the audit log is brought to the disk.
+const AUDIT_SYNC: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The daemon's state.
 pub struct State {
@@ -57,6 +61,7 @@ pub struct State {
     pub approvals: Approvals,
     /// The audit log.
     audit: RefCell<Audit>,
+    audit_written: Notify,
     /// The gateway, which is told of new routes.
     gateway: OnceCell<Weak<Gateway<GatewayBackend>>>,
     /// How the daemon was started.
@@ -119,6 +124,7 @@ impl State {
             names: RefCell::new(Names::load(&db)?),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
+            audit_written: Notify::new(),
             gateway: OnceCell::new(),
             db,
             paths,
@@ -132,6 +138,9 @@ impl State {
             reaper_running: Cell::new(false),
             shutdown: CancellationToken::new(),
         };
+        if state.settings().config.store.kind == StoreKind::Memory {
+            state.forget_all_credentials()?;
+        }
         Ok(state)
     }
 
@@ -170,7 +179,27 @@ impl State {
 
     /// Writes an audit record. An error means that the thing must not be done.
     pub fn record(&self, record: Record<'_>) -> Result<()> {
-        self.audit.borrow_mut().record(record, crate::sys::now())
+        let written = self.audit.borrow_mut().record(record, crate::sys::now());
+        self.audit_written.notify_one();
+        written
+    }
+
+    /// Starts bringing the audit log to the disk every few seconds, while there is something to bring.
+    /// It is off the reply path: an answer waits for the write, not for the disk.
+    pub fn keep_audit_synced(self: &Rc<Self>) {
+        let state = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                tokio::select! {
+                    () = state.shutdown.cancelled() => return,
+                    () = state.audit_written.notified() => {}
+                }
+                tokio::select! {
+                    () = state.shutdown.cancelled() => return,
+                    () = tokio::time::sleep(AUDIT_SYNC) => state.sync_audit(),
+                }
+            }
+        });
     }
 
     /// Writes an audit record of something that cannot be undone or was refused anyway. A failure is

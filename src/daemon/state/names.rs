@@ -119,6 +119,13 @@ impl State {
         Ok(())
     }
 
+    /// Forgets all of them: what a `memory` store held is gone, and a name without a value would only
+    /// be in the way of adding it again.
+    pub fn forget_all_credentials(&self) -> Result<()> {
+        let names: Vec<String> = self.names.borrow().credentials.keys().cloned().collect();
+        names.iter().try_for_each(|name| self.forget_credential(name))
+    }
+
     /// Notes that a credential was used. What is on disk may lag by a minute: a time that is only
     /// shown to people is not worth a write for each request.
     pub fn touch_credential(&self, name: &str, now_ms: i64) {
