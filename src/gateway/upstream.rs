@@ -69,6 +69,10 @@ impl Upstream {
 }
 
 impl Upstreams {
+    pub(super) fn with_tls(config: ClientConfig) -> Self {
+        Self { tls: RefCell::new(Some(config)), ..Self::default() }
+    }
+
     /// The upstream of this issuer, kept as long as its base URL stays the same.
     pub(super) fn get(
         &self,
