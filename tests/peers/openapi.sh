@@ -17,7 +17,7 @@ get() {
 
 # A task that is open and a lease that holds, so that their lists are not empty.
 mkfifo "$work/held"
-hallpass exec --no-project --as peer-test --task "held open" --grant openai:chat -- \
+"$HALLPASS" exec --no-project --as peer-test --task "held open" --grant openai:chat -- \
   sh -c 'echo ready >"$1.ready"; read -r _ <"$1"' - "$work/held" >"$work/exec.log" 2>&1 &
 pids="$pids $!"
 wait_for "a task" test -s "$work/held.ready"
