@@ -33,7 +33,7 @@ fn ready() -> Home {
     home
 }
 
-fn exec<'a>(script: &'a str) -> [&'a str; 7] {
+fn exec(script: &str) -> [&str; 7] {
     ["exec", "--grant", "notes:read", "--", "sh", "-c", script]
 }
 
