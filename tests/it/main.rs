@@ -10,4 +10,7 @@
     clippy::print_stderr
 )]
 
+mod cli_exec;
+mod cli_verbs;
 mod store_keyring;
+mod support;
