@@ -10,6 +10,7 @@
     clippy::print_stderr
 )]
 
+mod architecture;
 mod cli_exec;
 mod cli_verbs;
 mod store_keyring;
