@@ -186,7 +186,11 @@ fn restarted(paths: &Paths) -> Result<Client> {
 fn ask_route(client: &mut Client) -> Result<Option<String>> {
     let routes: List<Route> = client.get("/v1/routes")?;
     let names: Vec<&str> = routes.items.iter().map(|route| route.name.as_str()).collect();
-    output::note(&format!("{}  {}", styled(BOLD, "routes"), styled(DIM, "where hallpass knows the API and its scopes")));
+    output::note(&format!(
+        "{}  {}",
+        styled(BOLD, "routes"),
+        styled(DIM, "where hallpass knows the API and its scopes")
+    ));
     for line in columns(&names, 90) {
         output::note(&format!("  {}", styled(DIM, &safe(&line))));
     }
