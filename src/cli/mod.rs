@@ -3,7 +3,7 @@
 //! Owns the arguments and what is shown. Must never decide what is allowed: the daemon does. Only
 //! [`output`] prints.
 
-mod approval;
+mod approve;
 mod audit;
 mod completions;
 mod context;
@@ -16,6 +16,7 @@ mod exec;
 mod grant;
 mod input;
 mod lease;
+mod lock;
 mod man;
 mod mint;
 pub mod output;
@@ -26,7 +27,6 @@ mod service;
 mod setup;
 mod shell_init;
 mod status;
-mod store;
 mod table;
 mod task;
 mod trust;
@@ -74,7 +74,7 @@ enum Command {
     /// Forget every credential held in memory and lock the store
     Lock,
     /// Unlock the store
-    Unlock(store::Unlock),
+    Unlock(lock::Unlock),
     /// Who may ask
     #[command(subcommand)]
     Principal(principal::Verb),
@@ -93,9 +93,9 @@ enum Command {
     /// List the requests that wait for a human
     Approvals,
     /// Approve a request that waits
-    Approve(approval::Id),
+    Approve(approve::Id),
     /// Deny a request that waits
-    Deny(approval::Id),
+    Deny(approve::Id),
     /// Accept this project's .hallpass.toml as it is now
     Trust(trust::Args),
     /// What happened: who, what, when, and whether it was allowed
@@ -140,16 +140,16 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Setup(args) => setup::run(&cx, args),
         Command::Demo(args) => demo::run(&cx, &args),
         Command::Credential(verb) => credential::run(&cx, verb),
-        Command::Lock => store::lock(&cx),
-        Command::Unlock(args) => store::unlock(&cx, &args),
+        Command::Lock => lock::lock(&cx),
+        Command::Unlock(args) => lock::unlock(&cx, &args),
         Command::Principal(verb) => principal::run(&cx, verb),
         Command::Grant(verb) => grant::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),
         Command::Lease(verb) => lease::run(&cx, verb),
-        Command::Approvals => approval::list(&cx),
-        Command::Approve(id) => approval::decide(&cx, &id, "approve"),
-        Command::Deny(id) => approval::decide(&cx, &id, "deny"),
+        Command::Approvals => approve::list(&cx),
+        Command::Approve(id) => approve::decide(&cx, &id, "approve"),
+        Command::Deny(id) => approve::decide(&cx, &id, "deny"),
         Command::Trust(args) => trust::run(&cx, &args),
         Command::Audit(verb) => audit::run(&cx, verb),
         Command::Daemon(args) => daemon::run(&cx, args),

@@ -74,7 +74,7 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
     let status: Status = client.get("/v1/status")?;
     say(cx, &format!("the daemon runs (process {}), the store is {}", status.pid, status.store.kind));
     if asks && status.store.state == StoreState::Locked {
-        super::store::open(&mut client, None)?;
+        super::lock::open(&mut client, None)?;
         say(cx, "the store is open");
     }
     let route = match (&args.route, asks) {

@@ -2,8 +2,9 @@
 
 use super::{
     context::Context,
+    lock,
     output::{DIM, GREEN, RED, YELLOW, safe, styled},
-    store, when,
+    when,
 };
 use crate::{
     api::{credential::StoreState, status::Status},
@@ -89,7 +90,7 @@ fn store_line(s: &Status) -> String {
         StoreState::Unavailable => Mark::Bad,
     };
     let detail = s.store.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-    let text = format!("{}, {}, {}{detail}", s.store.kind, store::word(s.store.state), s.store.place);
+    let text = format!("{}, {}, {}{detail}", s.store.kind, lock::word(s.store.state), s.store.place);
     line(mark, "store", &text)
 }
 

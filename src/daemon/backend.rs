@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use super::{
     handler::mint::{self, Order},
     state::{
-        State,
+        State, Upstreams,
         callers::Caller,
         leases::{Live, SpendError},
     },
@@ -15,7 +15,7 @@ use crate::{
     audit::{Decision, Record},
     config::IssuerKind,
     error::{Error, Result},
-    gateway::{Backend, Outcome, Pass},
+    gateway::{Backend, Gateway, Outcome, Pass, catalogue::Catalogue},
     lease::Unusable,
     policy::Approval,
     principal::{Kind, UNKNOWN},
@@ -183,6 +183,16 @@ impl Backend for GatewayBackend {
             record = record.detail(detail);
         }
         self.0.record_after(record);
+    }
+}
+
+impl Upstreams for Gateway<GatewayBackend> {
+    fn set_routes(&self, catalogue: Catalogue) {
+        self.set_catalogue(catalogue);
+    }
+
+    fn close(&self, issuer: &str) {
+        self.forget(issuer);
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 use backend::GatewayBackend;
 use instance::Instance;
 use listener::{Accept, Sockets, accept_loop, bind_gateway};
-use state::{State, callers::Caller};
+use state::{State, Upstreams, callers::Caller};
 
 /// How long connections that are being served get when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -94,7 +94,8 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
     let tcp = open_gateway(&state).await;
     let backend = Rc::new(GatewayBackend::new(&state));
     let gateway = Rc::new(Gateway::new(backend, state.settings().catalogue.clone()));
-    state.on_reload(&gateway);
+    let told: Rc<dyn Upstreams> = gateway.clone();
+    state.tell_gateway(Rc::downgrade(&told));
     let at_once = CancellationToken::new();
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);

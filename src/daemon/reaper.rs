@@ -8,14 +8,14 @@ use std::{rc::Rc, time::Duration};
 use super::state::State;
 use crate::{
     sys,
-    task::{EndReason, ProcessKey},
+    task::{EndReason, ProcessKey, Task},
 };
 
 /// The longest the timer sleeps: so that a deadline that passed while the machine slept is noticed.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Ends the task when the process ends; at once when it has.
-pub fn watch_process(state: &Rc<State>, task: String, key: ProcessKey) {
+fn watch_process(state: &Rc<State>, task: String, key: ProcessKey) {
     let pidfd = sys::process::open_pidfd(key.pid).ok();
     // The pid may have been reused before the pidfd was opened; its start time tells.
     let alive = sys::process::key(key.pid) == Some(key);
@@ -34,17 +34,22 @@ pub fn watch_process(state: &Rc<State>, task: String, key: ProcessKey) {
     });
 }
 
-/// Starts watching the tasks that were open when the daemon stopped.
-pub fn resume(state: &Rc<State>) {
-    let bound: Vec<_> = state.tasks.borrow().iter().filter_map(|t| t.process.map(|key| (t.id.clone(), key))).collect();
-    for (task, key) in bound {
-        watch_process(state, task, key);
+/// Follows a task that was opened: its process, where it is bound to one, and its time.
+pub fn follow(state: &Rc<State>, task: &Task) {
+    if let Some(key) = task.process {
+        watch_process(state, task.id.clone(), key);
     }
     wake(state);
 }
 
+/// Follows the tasks that were open when the daemon stopped.
+pub fn resume(state: &Rc<State>) {
+    let open: Vec<Task> = state.tasks.borrow().iter().cloned().collect();
+    open.iter().for_each(|task| follow(state, task));
+}
+
 /// Makes sure that a timer runs while tasks are open, and that none does while there are none.
-pub fn wake(state: &Rc<State>) {
+fn wake(state: &Rc<State>) {
     if state.reaper_running.replace(true) {
         return;
     }

@@ -11,7 +11,10 @@ use crate::{
     },
     audit::{Decision, Record},
     clock::Deadline,
-    daemon::state::{State, callers::Caller},
+    daemon::{
+        reaper,
+        state::{State, callers::Caller},
+    },
     error::{Error, Result},
     principal::{HUMAN, Identity, UNKNOWN, printable},
     scope::Wanted,
@@ -118,6 +121,7 @@ pub fn open(state: &Rc<State>, caller: &Caller, identity: &Identity, plan: Plan)
             .detail(&task.title),
     )?;
     state.open_task(task.clone())?;
+    reaper::follow(state, &task);
     Ok(task)
 }
 

@@ -23,9 +23,8 @@ use crate::{
     audit::{Audit, Record},
     clock::Moment,
     config::{self, Config},
-    daemon::backend::GatewayBackend,
     error::{Error, Result},
-    gateway::{Gateway, catalogue::Catalogue},
+    gateway::catalogue::Catalogue,
     paths::Paths,
     principal::Rule,
     store::Store,
@@ -63,7 +62,7 @@ pub struct State {
     audit: RefCell<Audit>,
     audit_written: Notify,
     /// The gateway, which is told of new routes.
-    gateway: OnceCell<Weak<Gateway<GatewayBackend>>>,
+    gateway: OnceCell<Weak<dyn Upstreams>>,
     /// How the daemon was started.
     pub started_by: String,
     /// When.
@@ -82,6 +81,14 @@ pub struct State {
     pub reaper_running: Cell<bool>,
     /// Cancelled when the daemon stops.
     pub shutdown: CancellationToken,
+}
+
+/// What the state tells the gateway.
+pub trait Upstreams {
+    /// The routes from now on.
+    fn set_routes(&self, catalogue: Catalogue);
+    /// Close the upstream connections of this issuer.
+    fn close(&self, issuer: &str);
 }
 
 /// The config and what is made of it.
@@ -158,7 +165,7 @@ impl State {
                     *self.store.borrow_mut() = Store::start(&settings.config.store, &self.paths);
                 }
                 if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
-                    gateway.set_catalogue(settings.catalogue.clone());
+                    gateway.set_routes(settings.catalogue.clone());
                 }
                 *self.config.borrow_mut() = Rc::new(settings);
                 *self.config_error.borrow_mut() = None;
@@ -171,16 +178,16 @@ impl State {
         }
     }
 
-    /// Tells this gateway of new routes from now on.
-    pub fn on_reload(&self, gateway: &Rc<Gateway<GatewayBackend>>) {
+    /// Tells this gateway of new routes and of keys that go away, from now on.
+    pub fn tell_gateway(&self, gateway: Weak<dyn Upstreams>) {
         // Set once, at the start; there is one gateway.
-        let _ = self.gateway.set(Rc::downgrade(gateway));
+        let _ = self.gateway.set(gateway);
     }
 
     /// Closes the upstream connections of an issuer, whose key changed or went away.
     pub fn forget_connections(&self, issuer: &str) {
         if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
-            gateway.forget(issuer);
+            gateway.close(issuer);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The open tasks: found by id or by the process they are bound to, ended with their leases.
 
-use std::{collections::HashMap, rc::Rc};
+use std::collections::HashMap;
 
 use super::{State, db::Db};
 use crate::{
@@ -68,15 +68,10 @@ impl Tasks {
 }
 
 impl State {
-    /// Writes a new task down, and watches its process.
-    pub fn open_task(self: &Rc<Self>, task: Task) -> Result<()> {
+    /// Writes a new task down. Whoever opens it also has it followed (`reaper::follow`).
+    pub fn open_task(&self, task: Task) -> Result<()> {
         self.db.put_task(&task)?;
-        let watched = task.process.map(|key| (task.id.clone(), key));
         self.tasks.borrow_mut().insert(task);
-        if let Some((id, key)) = watched {
-            crate::daemon::reaper::watch_process(self, id, key);
-        }
-        crate::daemon::reaper::wake(self);
         Ok(())
     }
 
