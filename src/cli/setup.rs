@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{
         List,
-        credential::{AddCredential, Credential, StoreKind},
+        credential::{AddCredential, Credential, StoreKind, StoreState},
         grant::AddGrant,
         lease::{Mint, Minted},
         problem::Code,
@@ -73,6 +73,10 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
     let mut client = restarted(&paths)?;
     let status: Status = client.get("/v1/status")?;
     say(cx, &format!("the daemon runs (process {}), the store is {}", status.pid, status.store.kind));
+    if asks && status.store.state == StoreState::Locked {
+        super::store::open(&mut client, None)?;
+        say(cx, "the store is open");
+    }
     let route = match (&args.route, asks) {
         (Some(route), _) => Some(route.clone()),
         (None, true) => ask_route(&mut client)?,
@@ -182,9 +186,40 @@ fn restarted(paths: &Paths) -> Result<Client> {
 fn ask_route(client: &mut Client) -> Result<Option<String>> {
     let routes: List<Route> = client.get("/v1/routes")?;
     let names: Vec<&str> = routes.items.iter().map(|route| route.name.as_str()).collect();
-    output::note(&format!("{}  {}", styled(BOLD, "routes"), styled(DIM, &safe(&names.join(" ")))));
-    let name = ask("Add a first key for which of them? (nothing: later)")?;
-    Ok((!name.is_empty()).then_some(name))
+    output::note(&format!(
+        "{}  {}",
+        styled(BOLD, "routes"),
+        styled(DIM, "where hallpass knows the API and its scopes")
+    ));
+    for line in columns(&names, 90) {
+        output::note(&format!("  {}", styled(DIM, &safe(&line))));
+    }
+    loop {
+        let name = ask("Add a first key for which of them? (nothing: later)")?;
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if names.contains(&name.as_str()) {
+            return Ok(Some(name));
+        }
+        output::note("that is none of them; `hallpass route add` can add it later");
+    }
+}
+
+/// Words in lines of at most this many characters.
+fn columns(words: &[&str], width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push((*word).to_owned()),
+        }
+    }
+    lines
 }
 
 /// Adds the route's credential where there is none, a grant for the human, and mints.
@@ -239,7 +274,7 @@ fn first_token(cx: &Context, client: &mut Client, name: &str) -> Result<u8> {
     let shown = format!("{}...", token.get(..8).unwrap_or_default());
     cx.show(&serde_json::json!({ "token": shown, "lease": minted.lease, "expires_at": minted.expires_at }), |_| {
         format!(
-            "{} your first token: {shown} (lease {}, {})\n{}",
+            "{} your first token: {shown} (lease {}, ends {})\n{}",
             styled(GREEN, "Set up."),
             safe(&minted.lease),
             super::when::relative(&minted.expires_at, super::when::now()),

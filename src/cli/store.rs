@@ -4,8 +4,12 @@ use clap::Args;
 
 use super::{context::Context, input};
 use crate::{
-    api::credential::{StoreKind, StoreState, StoreStatus, Unlock as Body},
-    error::Result,
+    api::{
+        credential::{StoreKind, StoreState, StoreStatus, Unlock as Body},
+        problem::Code,
+    },
+    client::Client,
+    error::{Error, Result},
 };
 
 /// Unlock the store.
@@ -22,22 +26,33 @@ pub fn lock(cx: &Context) -> Result<u8> {
 
 pub fn unlock(cx: &Context, args: &Unlock) -> Result<u8> {
     let mut client = cx.client()?;
-    // A keyring asks by itself, and an identity file needs no passphrase: ask only where it is needed.
-    let status: crate::api::status::Status = client.get("/v1/status")?;
-    let needed = status.store.kind == StoreKind::File && status.store.state != StoreState::Open;
+    let opened = open(&mut client, args.fd)?;
+    cx.show(&opened, say)
+}
+
+/// Opens the store, and asks for a passphrase only where one is needed: a keyring asks by itself, and an
+/// identity file needs none. A file that is yet to be made has its passphrase asked for twice.
+pub fn open(client: &mut Client, fd: Option<i32>) -> Result<StoreStatus> {
     let mut body = Body::default();
-    if args.fd.is_some() {
-        body.passphrase = Some(input::secret("passphrase", args.fd)?.value);
-    } else if needed {
-        match client.post::<_, StoreStatus>("/v1/store/unlock", &body) {
-            Ok(opened) => return cx.show(&opened, say),
-            Err(e) if e.code == crate::api::problem::Code::WrongPassphrase => {}
-            Err(e) if e.code == crate::api::problem::Code::StoreLocked => {}
-            Err(e) => return Err(e),
-        }
-        body.passphrase = Some(input::secret("passphrase of the store", None)?.value);
+    if fd.is_some() {
+        body.passphrase = Some(input::secret("passphrase", fd)?.value);
+        return client.post("/v1/store/unlock", &body);
     }
-    cx.post("/v1/store/unlock", &body, say)
+    let status: crate::api::status::Status = client.get("/v1/status")?;
+    if status.store.kind == StoreKind::File && status.store.state != StoreState::Open {
+        match client.post::<_, StoreStatus>("/v1/store/unlock", &body) {
+            Err(e) if matches!(e.code, Code::WrongPassphrase | Code::StoreLocked) => {}
+            answer => return answer,
+        }
+        let first = input::secret("passphrase of the store", None)?;
+        let new = !std::path::Path::new(&status.store.place).exists();
+        if new && first.source == "prompt" && input::secret("the same again", None)?.value != first.value {
+            return Err(Error::new(Code::InvalidValue, "the two passphrases are not the same; nothing was made")
+                .hint("run it again"));
+        }
+        body.passphrase = Some(first.value);
+    }
+    client.post("/v1/store/unlock", &body)
 }
 
 fn say(status: &StoreStatus) -> String {

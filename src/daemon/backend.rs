@@ -62,8 +62,11 @@ impl GatewayBackend {
         match self.0.db.lease_of(token) {
             Ok(Some(lease)) if lease.ended.is_some() => unusable(Unusable::Ended),
             Ok(Some(_)) => unusable(Unusable::Expired),
-            _ => Error::new(Code::TokenInvalid, "this token is not known here: another daemon issued it, long ago or elsewhere")
-                .hint("mint a new one: `hallpass mint`, or start the tool with `hallpass exec`"),
+            _ => Error::new(
+                Code::TokenInvalid,
+                "this token is not known here: another daemon issued it, long ago or elsewhere",
+            )
+            .hint("mint a new one: `hallpass mint`, or start the tool with `hallpass exec`"),
         }
     }
 

@@ -35,10 +35,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     // Global unicast is 2000::/3; inside it are tunnels that carry an IPv4 address (Teredo 2001::/32,
     // 6to4 2002::/16), benchmarking, ORCHID and documentation.
-    let global = (0x2000..0x4000).contains(&a);
-    let special =
-        (a == 0x2001 && b < 0x200) || (a == 0x2001 && b == 0xdb8) || a == 0x2002 || (a == 0x3fff && b < 0x1000);
-    global && !special
+    let reserved_block = a == 0x2001 && (b < 0x200 || b == 0xdb8);
+    let special = reserved_block || a == 0x2002 || (a == 0x3fff && b < 0x1000);
+    (0x2000..0x4000).contains(&a) && !special
 }
 
 #[cfg(test)]

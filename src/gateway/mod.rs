@@ -159,6 +159,13 @@ impl<B: Backend> Gateway<B> {
         self
     }
 
+    /// The same with other TLS settings than the platform's roots. `config` must name no ALPN protocols.
+    #[must_use]
+    pub fn with_tls(mut self, config: rustls::ClientConfig) -> Self {
+        self.upstreams = Upstreams::with_tls(config);
+        self
+    }
+
     /// The routes as they are now.
     pub fn catalogue(&self) -> Rc<Catalogue> {
         self.routes.borrow().catalogue.clone()

@@ -122,8 +122,10 @@ async fn forward<B: Backend>(
     // A lease that ends while its request is under way takes the request with it.
     let answered = tokio::select! {
         biased;
+        () = pass.ended.cancelled() => {
+            return Err(Error::new(Code::TokenRevoked, "the token ended while its request was under way"));
+        }
         answered = tokio::time::timeout(body::IDLE, upstream.send(outgoing, websocket)) => answered,
-        () = pass.ended.cancelled() => return Err(Error::new(Code::TokenRevoked, "the token ended while its request was under way")),
     };
     let answered = answered
         .map_err(|_| Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 10 minutes")))?

@@ -19,13 +19,13 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Uri};
+use http::{Request, Uri, uri::Scheme};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, ResponseFuture},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
-use rustls::{ClientConfig, client::Resumption};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::Resumption};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -69,6 +69,10 @@ impl Upstream {
 }
 
 impl Upstreams {
+    pub(super) fn with_tls(config: ClientConfig) -> Self {
+        Self { tls: RefCell::new(Some(config)), ..Self::default() }
+    }
+
     /// The upstream of this issuer, kept as long as its base URL stays the same.
     pub(super) fn get(
         &self,
@@ -88,9 +92,9 @@ impl Upstreams {
         let upstream = Rc::new(Upstream {
             text: base_url.to_owned(),
             allow_private,
+            http: self.client(&base, allow_private, true)?,
+            http1: self.client(&base, allow_private, false)?,
             base,
-            http: self.client(allow_private, true)?,
-            http1: self.client(allow_private, false)?,
         });
         self.by_issuer.borrow_mut().insert(issuer.to_owned(), upstream.clone());
         Ok(upstream)
@@ -100,9 +104,14 @@ impl Upstreams {
         self.by_issuer.borrow_mut().remove(issuer);
     }
 
-    fn client(&self, allow_private: bool, http2: bool) -> Result<Http, Error> {
+    fn client(&self, base: &BaseUrl, allow_private: bool, http2: bool) -> Result<Http, Error> {
         let tcp = Tcp { allow_private, own_port: self.own_port.clone() };
-        let mut config = self.tls()?;
+        // A plain upstream needs no roots, and must work where there are none.
+        let mut config = if base.scheme == Scheme::HTTP {
+            settings()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+        } else {
+            self.tls()?
+        };
         // Sessions are not shared between issuers either.
         config.resumption = Resumption::in_memory_sessions(8);
         let builder = HttpsConnectorBuilder::new().with_tls_config(config);
@@ -119,19 +128,22 @@ impl Upstreams {
         if let Some(config) = &*self.tls.borrow() {
             return Ok(config.clone());
         }
-        let unusable = |_| {
-            Error::new(Code::UpstreamUnreachable, "this system's root certificates could not be read")
-                .hint("install the package ca-certificates, or set SSL_CERT_FILE for the daemon")
-        };
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(unusable)?
+        let config = settings()?
             .try_with_platform_verifier()
-            .map_err(unusable)?
+            .map_err(|_| {
+                Error::new(Code::UpstreamUnreachable, "this system's root certificates could not be read")
+                    .hint("install the package ca-certificates, or set SSL_CERT_FILE for the daemon")
+            })?
             .with_no_client_auth();
         *self.tls.borrow_mut() = Some(config.clone());
         Ok(config)
     }
+}
+
+fn settings() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|_| Error::internal("the TLS library has no usable versions"))
 }
 
 /// What the client sees of a failure on the way to the upstream. Names the host, never the path or query.
@@ -276,6 +288,17 @@ mod tests {
     async fn connect(allow_private: bool, own_port: u16, uri: &str) -> Result<(), Fault> {
         let mut tcp = Tcp { allow_private, own_port: Arc::new(AtomicU16::new(own_port)) };
         tcp.call(uri.parse().unwrap()).await.map(|_| ())
+    }
+
+    #[tokio::test]
+    async fn one_client_for_each_issuer_until_its_upstream_changes() {
+        let upstreams = Upstreams::default();
+        let get = |issuer, url| upstreams.get(issuer, url, true, None).unwrap();
+        let one = get("a", "http://127.0.0.1:1");
+        assert!(Rc::ptr_eq(&one, &get("a", "http://127.0.0.1:1")));
+        assert!(!Rc::ptr_eq(&one, &get("b", "http://127.0.0.1:1")));
+        assert!(!Rc::ptr_eq(&one, &get("a", "http://127.0.0.1:2")));
+        assert!(upstreams.get("c", "http://127.0.0.1:1", false, None).is_err());
     }
 
     #[tokio::test]

@@ -11,10 +11,39 @@ const PURE: &[&str] = &["api", "clock", "lease", "policy", "principal", "scope",
 
 /// What a pure module may not name.
 const IMPURE: &[&str] = &[
-    "tokio", "hyper", "interprocess", "rustix", "libc::", "rusqlite", "std::fs", "std::io", "std::net", "std::env",
-    "std::process", "std::thread", "std::os", "std::path", "SystemTime", "Instant::now", "getrandom", "include_dir",
-    "crate::audit", "crate::cli", "crate::client", "crate::config", "crate::daemon", "crate::gateway", "crate::http",
-    "crate::paths", "crate::project", "crate::service", "crate::store", "crate::sys", "fs::", "env::var", "println!",
+    "tokio",
+    "hyper",
+    "interprocess",
+    "rustix",
+    "libc::",
+    "rusqlite",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "std::os",
+    "std::path",
+    "SystemTime",
+    "Instant::now",
+    "getrandom",
+    "include_dir",
+    "crate::audit",
+    "crate::cli",
+    "crate::client",
+    "crate::config",
+    "crate::daemon",
+    "crate::gateway",
+    "crate::http",
+    "crate::paths",
+    "crate::project",
+    "crate::service",
+    "crate::store",
+    "crate::sys",
+    "fs::",
+    "env::var",
+    "println!",
 ];
 
 /// (module, what it may not import): the arrows that would point back up.
@@ -116,7 +145,10 @@ fn every_test_module_is_listed() {
         let path = entry.path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         if name != "main" && path.extension().is_none_or(|ext| ext == "rs") {
-            assert!(main.contains(&format!("mod {name};")), "tests/it/{name} is not listed in main.rs: it would never run");
+            assert!(
+                main.contains(&format!("mod {name};")),
+                "tests/it/{name} is not listed in main.rs: it would never run"
+            );
         }
     }
 }

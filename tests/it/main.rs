@@ -1,10 +1,22 @@
 //! The integration tests: one binary, because linking is what takes the time.
 
+// The lints' exceptions for tests reach functions marked #[test] only, not what they share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
 mod api;
 mod approve;
 mod architecture;
 mod audit;
 mod canary;
+mod cli_exec;
+mod cli_verbs;
 mod daemon_lifecycle;
 mod env;
 mod exec;

@@ -137,6 +137,11 @@ impl Home {
         run(self.command(args), input.as_bytes())
     }
 
+    /// Runs it and expects exit code 0; its standard output.
+    pub fn ok<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
+        self.run(args, "").ok()
+    }
+
     /// Runs a command line, cut at spaces.
     pub fn line(&self, line: &str) -> Ran {
         self.run(line.split_whitespace(), "")

@@ -59,10 +59,10 @@ fi
 
 peers_start
 port=${gateway##*:}
-token=$(hallpass mint openai --scope chat --as peer-test --json | jq -r .token)
+token=$(hallpass mint openai:chat --as peer-test --task "a page" --json 2>"$work/mint.log" | jq -r .access_token)
 case $token in
   hp_*) ;;
-  *) fail "mint gave no token" ;;
+  *) fail "mint gave no token: $(cat "$work/mint.log")" ;;
 esac
 # The token is good: the same request without a browser goes through.
 status=$(curl -s -o "$work/out" -w '%{http_code}' --max-time 10 -H "authorization: Bearer $token" \

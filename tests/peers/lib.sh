@@ -92,6 +92,7 @@ peers_record() {
   jq -c "$1" "$work/record"
 }
 
+# In the background, name "$HALLPASS" instead: a function would run in a shell of its own, and $! would be that shell.
 hallpass() {
   "$HALLPASS" "$@"
 }
@@ -110,7 +111,7 @@ peers_start() {
   python3 "$here/route_config.py" "$upstream" "$root/data/routes/openai.toml" "$root/data/routes/anthropic.toml" \
     >"$HALLPASS_HOME/config.toml"
 
-  hallpass daemon >"$work/daemon.log" 2>&1 &
+  "$HALLPASS" daemon >"$work/daemon.log" 2>&1 &
   daemon=$!
   pids="$pids $daemon"
   wait_for "the daemon" daemon_ready

@@ -17,7 +17,7 @@ get() {
 
 # A task that is open and a lease that holds, so that their lists are not empty.
 mkfifo "$work/held"
-hallpass exec --no-project --as peer-test --task "held open" --grant openai:chat -- \
+"$HALLPASS" exec --no-project --as peer-test --task "held open" --grant openai:chat -- \
   sh -c 'echo ready >"$1.ready"; read -r _ <"$1"' - "$work/held" >"$work/exec.log" 2>&1 &
 pids="$pids $!"
 wait_for "a task" test -s "$work/held.ready"
@@ -54,6 +54,9 @@ ok "curl --unix-socket: $walked GET operations answered"
 python3 "$here/forward.py" "$socket" "$work/forward.port" 2>"$work/forward.log" &
 pids="$pids $!"
 wait_for "the forwarder" test -s "$work/forward.port"
+# Through the forwarder too: otherwise all that follows would only see refusals.
+status=$(curl -s -o "$work/answer" -w '%{http_code}' -H 'Host: localhost' "http://127.0.0.1:$(cat "$work/forward.port")/v1/ping")
+[ "$status" = 200 ] || fail "GET /v1/ping through the forwarder: $status $(cat "$work/answer")"
 if (cd "$work" && timeout 150 "$cache/venv/bin/schemathesis" run "$work/openapi.json" \
   --url "http://127.0.0.1:$(cat "$work/forward.port")" --header "Host: localhost" \
   --checks not_a_server_error,content_type_conformance,response_schema_conformance \

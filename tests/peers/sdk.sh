@@ -51,6 +51,8 @@ run "Anthropic SDK for Node" anthropic:messages node "$here/sdk_anthropic.mjs"
 # Once with the base URL that exec sets, once with the bare one that Claude Code's users set by hand.
 run "ANTHROPIC_UNIX_SOCKET, base URL of exec" anthropic:messages \
   env ANTHROPIC_UNIX_SOCKET="$gateway_socket" node "$here/unix_anthropic.mjs"
+run "ANTHROPIC_UNIX_SOCKET, http://localhost" anthropic:messages \
+  env ANTHROPIC_UNIX_SOCKET="$gateway_socket" PEERS_UNIX_BASE_URL=http://localhost node "$here/unix_anthropic.mjs"
 run "ANTHROPIC_UNIX_SOCKET, http://localhost/anthropic" anthropic:messages \
   env ANTHROPIC_UNIX_SOCKET="$gateway_socket" PEERS_UNIX_BASE_URL=http://localhost/anthropic node "$here/unix_anthropic.mjs"
 

@@ -1,8 +1,20 @@
 #!/bin/sh
-# Tries the hooks of shell/ in the real bash, zsh and fish.
-# Wants: hallpass on PATH, a running daemon in HALLPASS_HOME, $TRUSTED and $UNTRUSTED project folders
-# whose .hallpass.toml asks for a route that sets DEMO_API_KEY.
-set -eu
+# Tries the hooks of shell/ in the real bash, zsh and fish: enter a trusted project and tokens appear, leave it and
+# they are revoked and the old values are back, an untrusted one is named once.
+#
+#   HALLPASS=target/release/hallpass tests/peers/shell.sh
+. "$(dirname "$0")/lib.sh"
+peers_start
+mkdir "$work/bin" "$work/trusted" "$work/trusted/sub" "$work/untrusted"
+ln -s "$HALLPASS" "$work/bin/hallpass"
+export PATH="$work/bin:$PATH" TRUSTED="$work/trusted" UNTRUSTED="$work/untrusted" HOOKS="$root/shell"
+hallpass route add demo "$upstream" --allow-private --key-env DEMO_API_KEY >/dev/null || fail "route add"
+printf %s "$key_openai" | hallpass credential add demo >/dev/null || fail "credential add demo"
+hallpass grant add human demo:read >/dev/null || fail "grant add"
+for project in "$TRUSTED" "$UNTRUSTED"; do
+  echo 'want = ["demo:read"]' >"$project/.hallpass.toml"
+done
+hallpass trust --yes "$TRUSTED" >/dev/null || fail "trust"
 failed=0
 
 check() { # name, shell's output, expected lines
@@ -47,8 +59,7 @@ echo outside (look) (exported) $ended
 cd $UNTRUSTED; echo untrusted (look)
 '
 
-notes=$(mktemp)
-trap 'rm -f "$notes"' EXIT
+notes=$work/notes
 check bash "$(bash --norc -c "eval \"\$(hallpass shell-init bash)\"$posix_body" 2>"$notes")" "$want"
 check 'bash says it once' "$(grep -c 'hallpass:' "$notes")" 1
 check zsh "$(zsh -f -c "eval \"\$(hallpass shell-init zsh)\"$posix_body" 2>"$notes")" "$want"

@@ -94,6 +94,9 @@ pub async fn rotate(state: &Rc<State>, caller: &Caller, name: &str, request: Rot
     known.rotated_ms = Some(sys::now().wall_ms);
     known.length = u64::try_from(value.len()).unwrap_or(u64::MAX);
     state.put_credential(known.clone())?;
+    for issuer in issuers_of(state, name) {
+        state.forget_connections(&issuer);
+    }
     Ok(wire(state, &known))
 }
 
@@ -133,6 +136,7 @@ pub async fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Do
         Err(error) => return Err(error.into()),
     }
     for issuer in issuers {
+        state.forget_connections(&issuer);
         config::edit::remove_issuer(&state.paths.config(), &issuer)?;
     }
     state.forget_credential(name)?;

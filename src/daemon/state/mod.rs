@@ -177,6 +177,13 @@ impl State {
         let _ = self.gateway.set(Rc::downgrade(gateway));
     }
 
+    /// Closes the upstream connections of an issuer, whose key changed or went away.
+    pub fn forget_connections(&self, issuer: &str) {
+        if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
+            gateway.forget(issuer);
+        }
+    }
+
     /// Writes an audit record. An error means that the thing must not be done.
     pub fn record(&self, record: Record<'_>) -> Result<()> {
         let written = self.audit.borrow_mut().record(record, crate::sys::now());

@@ -2,6 +2,7 @@
 
 mod bypass;
 mod streams;
+mod tls;
 
 use std::{
     cell::{Cell, RefCell},

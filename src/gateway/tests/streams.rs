@@ -212,3 +212,15 @@ async fn the_socket_serves_callers_without_a_token() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_costs_little() {
+    LocalSet::new()
+        .run_until(async {
+            let bench = Bench::start().await;
+            let waiting =
+                serve_connection(bench.connect().await, None, bench.gateway.clone(), CancellationToken::new());
+            assert!(size_of_val(&waiting) < 1200, "{} bytes", size_of_val(&waiting));
+        })
+        .await;
+}
