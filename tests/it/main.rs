@@ -10,8 +10,25 @@
     clippy::print_stderr
 )]
 
+mod api;
+mod approve;
 mod architecture;
+mod audit;
+mod canary;
 mod cli_exec;
 mod cli_verbs;
+mod daemon_lifecycle;
+mod env;
+mod exec;
+mod faults;
+mod fuzz;
+mod gateway;
+mod mint;
+mod narrow;
+mod principal;
 mod store_keyring;
 mod support;
+mod terminal;
+mod trust;
+mod upstream;
+mod wire;

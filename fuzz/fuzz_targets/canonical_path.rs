@@ -1,0 +1,8 @@
+//! See `bodies::canonical_path`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+#[allow(dead_code)]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::canonical_path(input));

@@ -1,0 +1,351 @@
+//! Faults: hostile clients, exhausted limits, a full disk, kill -9. A clear error, nothing lost, and
+//! it recovers by itself (promise 9).
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use age::secrecy::ExposeSecret;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::{
+    support::{Home, key, own_session, slow, wait_until},
+    upstream::Upstream,
+    wire,
+};
+
+/// A home with the file store, opened by an identity file.
+pub fn with_file_store() -> Home {
+    let home = Home::new("");
+    let identity = home.path().join("identity.txt");
+    let text = age::x25519::Identity::generate().to_string();
+    fs::write(&identity, format!("{}\n", text.expose_secret())).unwrap();
+    fs::set_permissions(&identity, fs::Permissions::from_mode(0o600)).unwrap();
+    let config = format!(
+        "[store]\nkind = \"file\"\nidentity = \"{}\"\n\n[daemon]\nheadless_human = true\n",
+        identity.display()
+    );
+    fs::write(home.path().join("config.toml"), config).unwrap();
+    home
+}
+
+/// A home whose daemon is started by this shell command, in which `$0` is the binary.
+fn started_by(home: &mut Home, script: &str) {
+    let plain = home.command(["daemon"]);
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(script).arg(plain.get_program());
+    command.env_clear().envs(plain.get_envs().filter_map(|(n, v)| Some((n, v?)))).current_dir(home.path());
+    own_session(&mut command);
+    home.start_with(command);
+}
+
+fn pid(home: &Home) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(home.pid().unwrap()).unwrap())
+}
+
+/// Three ways in: the API's socket, the gateway's socket, the gateway's port.
+enum Way {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+impl Way {
+    fn all(home: &Home) -> Vec<(&'static str, Self)> {
+        vec![
+            ("agent.sock", Self::Unix(UnixStream::connect(home.socket()).unwrap())),
+            ("gateway.sock", Self::Unix(UnixStream::connect(home.path().join("run/gateway.sock")).unwrap())),
+            ("tcp", Self::Tcp(TcpStream::connect(("127.0.0.1", home.port())).unwrap())),
+        ]
+    }
+
+    fn stream(&mut self) -> &mut dyn ReadWrite {
+        match self {
+            Self::Unix(stream) => stream,
+            Self::Tcp(stream) => stream,
+        }
+    }
+
+    fn patience(&self, time: Duration) {
+        match self {
+            Self::Unix(stream) => stream.set_read_timeout(Some(time)).unwrap(),
+            Self::Tcp(stream) => stream.set_read_timeout(Some(time)).unwrap(),
+        }
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
+#[test]
+fn malformed_requests_get_an_answer_or_are_closed() {
+    let home = Home::started();
+    let many = format!("GET /v1/ping HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(5000));
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(200_000));
+    let endless = "A".repeat(300_000);
+    let big = format!("POST /v1/mint HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", u64::MAX);
+    let cases: Vec<&[u8]> = vec![
+        b"\r\n\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+        many.as_bytes(),
+        long.as_bytes(),
+        endless.as_bytes(),
+        big.as_bytes(),
+    ];
+    for (number, bytes) in cases.iter().enumerate() {
+        for (name, mut way) in Way::all(&home) {
+            way.patience(Duration::from_secs(20));
+            let _ = way.stream().write_all(bytes);
+            let reply = wire::read_reply(&mut way.stream()).unwrap_or_else(|e| panic!("case {number} on {name}: {e}"));
+            assert!(reply.status == 0 || (400..500).contains(&reply.status), "case {number} on {name}: {reply:?}");
+            assert!(home.ping(), "case {number} on {name}");
+        }
+    }
+    assert!(!home.log().contains("panicked"), "{}", home.log());
+}
+
+#[test]
+fn slow_and_never_ending_clients_are_closed_and_cost_nobody_else() {
+    let home = Home::started();
+    let starts: &[&[u8]] = &[
+        b"",
+        b"GET /v1/ping HT",
+        b"POST /v1/mint HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+        b"POST /v1/mint HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel",
+    ];
+    let begun = Instant::now();
+    let mut open: Vec<(String, Way, bool)> = Vec::new();
+    for (number, start) in starts.iter().enumerate() {
+        for (name, mut way) in Way::all(&home) {
+            way.patience(Duration::from_secs(30));
+            way.stream().write_all(start).unwrap();
+            open.push((format!("{number} on {name}"), way, start.is_empty()));
+        }
+    }
+    let one = Instant::now();
+    assert!(home.ping());
+    assert!(one.elapsed() < Duration::from_secs(2), "{:?}", one.elapsed());
+    for (name, mut way, idle) in open {
+        // One that sent nothing costs nothing and may stay; the others must not.
+        if !idle {
+            let reply = wire::read_reply(&mut way.stream()).unwrap_or_else(|e| panic!("{name} is still open: {e}"));
+            assert!(reply.status == 0 || (400..500).contains(&reply.status), "{name}: {reply:?}");
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn two_hundred_clients_at_once() {
+    let home = Home::started();
+    home.run(["credential", "add", "openai"], &key()).ok();
+    home.does("principal add bot --kind agent");
+    home.does("grant add bot openai:chat");
+    let all = std::thread::scope(|scope| {
+        let mint = || home.api("POST", "/v1/mint", r#"{"what":"openai:chat","as":"bot"}"#).status;
+        let all: Vec<_> = (0..200).map(|_| scope.spawn(mint)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(all.iter().all(|status| *status == 200), "{all:?}");
+    home.does("audit verify");
+}
+
+#[test]
+fn thousands_of_open_connections() {
+    let soft = hallpass::sys::raise_file_limit();
+    let wanted = if soft > 12_000 { 5000 } else { usize::try_from(soft / 4).unwrap_or(200) };
+    let home = Home::started();
+    let mut open = Vec::new();
+    for _ in 0..wanted {
+        open.push(UnixStream::connect(home.socket()).unwrap());
+    }
+    let limit = home.json("status")["connections"]["limit"].as_u64();
+    assert!(home.ping(), "of {limit:?} allowed");
+    drop(open);
+    wait_until("they are gone", || {
+        home.api("GET", "/v1/status", "").json()["connections"]["open"].as_u64().unwrap() < 20
+    });
+}
+
+#[test]
+fn at_the_limit_of_file_descriptors_it_waits_and_recovers() {
+    let mut home = Home::new(super::support::MEMORY);
+    started_by(&mut home, "ulimit -n 128; exec \"$0\" daemon");
+    let port = home.port();
+    let mut open = Vec::new();
+    for _ in 0..300 {
+        if let Ok(stream) = UnixStream::connect(home.socket()) {
+            open.push(Way::Unix(stream));
+        }
+        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
+            open.push(Way::Tcp(stream));
+        }
+    }
+    // While it is full the daemon must not burn a processor.
+    let ticks = |home: &Home| -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", home.pid().unwrap())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks(&home);
+    std::thread::park_timeout(Duration::from_secs(1));
+    let used = ticks(&home) - before;
+    assert!(used < 30, "{used} of 100 ticks in a second while full");
+    drop(open);
+    wait_until("it answers again", || home.ping());
+    home.json("status");
+}
+
+#[test]
+fn nothing_is_handed_out_while_the_disk_is_full() {
+    let mut home = with_file_store();
+    // Without this the kernel ends a process that writes past its limit; a full disk gives an error.
+    started_by(&mut home, "trap '' XFSZ; exec \"$0\" daemon");
+    let upstream = Upstream::start();
+    home.with_upstream(&upstream, &key());
+    home.does("grant add bot up:read");
+    let before = home.does("mint up:read --as bot");
+    assert!(home.works(&before));
+    let leases = home.json("lease list --all")["items"].as_array().unwrap().len();
+
+    let full = Rlimit { current: Some(0), maximum: None };
+    let old = prlimit(pid(&home), Resource::Fsize, full).unwrap();
+    let problem = home.fails("mint up:read --as bot", 1, "state_unwritable");
+    assert!(problem["hint"].is_string(), "{problem}");
+    let sent = upstream.count();
+    let reply = home.through(&before, "GET /up/v1/things", "", b"");
+    assert_eq!((reply.status, reply.code().as_str()), (507, "state_unwritable"), "{}", reply.text());
+    assert_eq!(upstream.count(), sent, "what cannot be recorded is not forwarded");
+    let ran = home.run(["--json", "credential", "add", "openai"], &key());
+    assert_ne!(ran.code(), 0);
+    assert!(home.ping() && home.line("status").code() == 0, "it says how it is");
+
+    prlimit(pid(&home), Resource::Fsize, old).unwrap();
+    wait_until("it recovers by itself", || home.line("mint up:read --as bot").code() == 0);
+    assert!(home.works(&before), "what was there still works");
+    assert!(home.json("lease list --all")["items"].as_array().unwrap().len() > leases);
+    home.does("audit verify");
+    home.kill();
+    home.start();
+    assert!(home.works(&before));
+    home.does("audit verify");
+}
+
+#[test]
+fn a_locked_store_is_a_state_and_not_a_hang() {
+    let mut home = with_file_store();
+    home.start();
+    let upstream = Upstream::start();
+    home.with_upstream(&upstream, &key());
+    home.does("grant add bot up:read");
+    let token = home.does("mint up:read --as bot");
+    assert!(home.works(&token));
+    home.does("lock");
+    let reply = home.through(&token, "GET /up/v1/things", "", b"");
+    assert_eq!((reply.status, reply.code().as_str()), (423, "store_locked"));
+    assert!(reply.text().contains("hallpass unlock"), "{}", reply.text());
+    assert_eq!(home.json("status")["store"]["state"], "locked");
+    assert_eq!(upstream.count(), 1);
+    home.does("unlock");
+    assert!(home.works(&token));
+}
+
+#[test]
+fn kill_9_at_any_moment_loses_nothing_and_revives_nothing() {
+    let rounds = if slow() { 100 } else { 12 };
+    let mut home = with_file_store();
+    home.start();
+    let upstream = Upstream::start();
+    home.with_upstream(&upstream, &key());
+    home.does("grant add bot up:read");
+    for round in 0..rounds {
+        let socket = home.socket();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let (mut revoked, mut live) = (Vec::new(), Vec::new());
+        std::thread::scope(|scope| {
+            let work = || {
+                let (mut revoked, mut live) = (Vec::new(), Vec::new());
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let body = br#"{"what":"up:read","as":"bot"}"#;
+                    let Ok(reply) = wire::try_api(&socket, "POST", "/v1/mint", body) else { break };
+                    if reply.status != 200 {
+                        break;
+                    }
+                    let minted = reply.json();
+                    let token = minted["access_token"].as_str().unwrap().to_owned();
+                    if live.len() > revoked.len() {
+                        let path = format!("/v1/leases/{}/revoke", minted["lease"].as_str().unwrap());
+                        match wire::try_api(&socket, "POST", &path, b"") {
+                            Ok(reply) if reply.status == 200 => revoked.push(token),
+                            _ => break,
+                        }
+                    } else {
+                        live.push(token);
+                    }
+                }
+                (revoked, live)
+            };
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(work)).collect();
+            // A different moment each time; random, so that no step is always spared.
+            let ms = 5 + u64::from(hallpass::sys::random::<1>().unwrap()[0]) / 3;
+            std::thread::park_timeout(Duration::from_millis(ms));
+            home.kill();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            for one in all {
+                let (r, l) = one.join().unwrap();
+                revoked.extend(r);
+                live.extend(l);
+            }
+        });
+        home.start();
+        for token in revoked.iter().take(5) {
+            assert!(!home.works(token), "round {round}: a revoked token lives");
+        }
+        for token in live.iter().take(5) {
+            assert!(home.works(token), "round {round}: a token that was handed out is lost");
+        }
+        let ran = home.line("audit verify");
+        assert_eq!(ran.code(), 0, "round {round}: {}{}", ran.out(), ran.err());
+    }
+}
+
+#[test]
+fn a_damaged_database_is_told_and_not_overwritten() {
+    let mut home = Home::started();
+    home.does("principal add bot --kind agent");
+    home.kill();
+    let path = home.path().join("state/state.db");
+    for name in ["state.db-wal", "state.db-shm"] {
+        let _ = fs::remove_file(home.path().join("state").join(name));
+    }
+    let garbage = vec![0x5a; 8192];
+    fs::write(&path, &garbage).unwrap();
+    let ran = home.line("daemon");
+    assert_ne!(ran.code(), 0);
+    assert!(ran.err().contains("state.db"), "{}", ran.err());
+    assert_eq!(fs::read(&path).unwrap(), garbage, "what may still be mended is left alone");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_and_nothing_hangs() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut home = Home::new(&format!("{}\n[gateway]\nport = {port}\n", super::support::MEMORY));
+    home.start();
+    let status = home.json("status");
+    assert!(status["gateway"]["error"].as_str().unwrap().contains(&port.to_string()), "{status}");
+    assert_eq!(status["gateway"]["url"], serde_json::Value::Null);
+}

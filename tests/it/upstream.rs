@@ -1,0 +1,79 @@
+//! An upstream on loopback that keeps what it was sent.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+};
+
+/// The upstream; its thread ends with the test process.
+pub struct Upstream {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// One request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The request line and the headers, as sent.
+    pub head: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Upstream {
+    /// Starts one that answers 200 and `{"ok":true}` to everything.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let kept = Arc::clone(&kept);
+                std::thread::spawn(move || serve(stream, &kept));
+            }
+        });
+        Self { port, seen }
+    }
+
+    /// All requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// How many requests came so far.
+    pub fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>) {
+    let mut all = Vec::new();
+    let mut buffer = [0; 16 * 1024];
+    let mut read = |all: &mut Vec<u8>| match stream.read(&mut buffer) {
+        Ok(n) if n > 0 => {
+            all.extend_from_slice(&buffer[..n]);
+            true
+        }
+        _ => false,
+    };
+    let end = loop {
+        if let Some(at) = all.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at;
+        }
+        if !read(&mut all) {
+            return;
+        }
+    };
+    let head = String::from_utf8_lossy(&all[..end]).into_owned();
+    let lower = head.to_ascii_lowercase();
+    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+    let mut body = all.split_off(end + 4);
+    let chunked = lower.contains("transfer-encoding: chunked");
+    while (if chunked { !body.ends_with(b"0\r\n\r\n") } else { body.len() < length }) && read(&mut body) {}
+    kept.lock().unwrap().push(Seen { head, body });
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\nconnection: close\r\n\r\n{\"ok\":true}";
+    let _ = stream.write_all(answer.as_bytes());
+}
