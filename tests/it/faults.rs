@@ -26,10 +26,8 @@ pub fn with_file_store() -> Home {
     let text = age::x25519::Identity::generate().to_string();
     fs::write(&identity, format!("{}\n", text.expose_secret())).unwrap();
     fs::set_permissions(&identity, fs::Permissions::from_mode(0o600)).unwrap();
-    let config = format!(
-        "[store]\nkind = \"file\"\nidentity = \"{}\"\n\n[daemon]\nheadless_human = true\n",
-        identity.display()
-    );
+    let config =
+        format!("[store]\nkind = \"file\"\nidentity = \"{}\"\n\n[daemon]\nheadless_human = true\n", identity.display());
     fs::write(home.path().join("config.toml"), config).unwrap();
     home
 }
@@ -155,7 +153,8 @@ fn two_hundred_clients_at_once() {
     home.does("principal add bot --kind agent");
     home.does("grant add bot openai:chat");
     let all = std::thread::scope(|scope| {
-        let mint = || home.api("POST", "/v1/mint", r#"{"what":{"issuer":"openai","scopes":["chat"]},"as":"bot"}"#).status;
+        let mint =
+            || home.api("POST", "/v1/mint", r#"{"what":{"issuer":"openai","scopes":["chat"]},"as":"bot"}"#).status;
         let all: Vec<_> = (0..200).map(|_| scope.spawn(mint)).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
     });
@@ -198,7 +197,7 @@ fn at_the_limit_of_file_descriptors_it_waits_and_recovers() {
         if let Ok(stream) = UnixStream::connect(home.socket()) {
             open.push(Way::Unix(stream));
         }
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
+        if let Ok(stream) = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), Duration::from_secs(2)) {
             open.push(Way::Tcp(stream));
         }
     }
@@ -233,6 +232,9 @@ fn nothing_is_handed_out_while_the_disk_is_full() {
     let old = prlimit(pid(&home), Resource::Fsize, full).unwrap();
     let problem = home.fails("mint up:read --as bot", 1, "state_unwritable");
     assert!(problem["hint"].is_string(), "{problem}");
+    // The line of a request is written when its answer is known: the first one that cannot be written
+    // is kept in memory, and nothing is forwarded after it.
+    home.works(&before);
     let sent = upstream.count();
     let reply = home.through(&before, "GET /up/v1/things", "", b"");
     assert_eq!((reply.status, reply.code().as_str()), (507, "state_unwritable"), "{}", reply.text());
@@ -246,6 +248,9 @@ fn nothing_is_handed_out_while_the_disk_is_full() {
     assert!(home.works(&before), "what was there still works");
     assert!(home.json("lease list --all")["items"].as_array().unwrap().len() > leases);
     home.does("audit verify");
+    let lines = home.does("--json audit query --event gateway.request");
+    let allowed = lines.lines().filter(|line| line.contains("\"status\":200")).count();
+    assert_eq!(allowed, upstream.count(), "each request that was forwarded is on record: {lines}");
     home.kill();
     home.start();
     assert!(home.works(&before));

@@ -240,7 +240,9 @@ fn a_damaged_token_is_told_from_an_unknown_one() {
     let mut damaged = token.clone();
     let last = damaged.pop().unwrap();
     damaged.push(if last == 'a' { 'b' } else { 'a' });
-    for bad in [damaged.as_str(), "hp_", "hp_short", &token[..token.len() - 1], &format!("{token}a"), &token.to_uppercase()] {
+    for bad in
+        [damaged.as_str(), "hp_", "hp_short", &token[..token.len() - 1], &format!("{token}a"), &token.to_uppercase()]
+    {
         let reply = home.through(bad, "GET /up/v1/things", "", b"");
         assert_eq!(reply.status, 401, "{bad}: {}", reply.text());
         assert!(!reply.text().contains(bad) || bad == "hp_", "a token is not repeated");
