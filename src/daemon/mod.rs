@@ -211,6 +211,9 @@ fn log() {
         .with_max_level(level.unwrap_or(tracing::level_filters::LevelFilter::INFO))
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would report a full disk under the log with `eprintln!`, which panics on that same disk
+        // and takes the connection with it.
+        .log_internal_errors(false)
         .try_init();
 }
 

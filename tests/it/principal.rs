@@ -23,7 +23,6 @@ const MANAGEMENT: &[&str] = &[
     "credential remove openai",
     "credential reveal openai --yes",
     "route add evil https://evil.example",
-    "lock",
     "unlock",
 ];
 

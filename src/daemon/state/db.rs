@@ -254,6 +254,11 @@ fn from_json<T: DeserializeOwned>(doc: &str) -> Result<T> {
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    if matches!(error.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt)) {
+        return Error::new(Code::StateUnwritable, format!("the state database state.db is damaged: {error}"))
+            .hint("move state.db out of the state folder to begin with an empty one; hallpass does not overwrite it");
+    }
     Error::new(Code::StateUnwritable, format!("the state database failed: {error}"))
         .hint("free some space or make the state folder writable; hallpass hands out nothing that it cannot record")
 }
