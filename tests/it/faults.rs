@@ -26,16 +26,14 @@ pub fn with_file_store() -> Home {
     let text = age::x25519::Identity::generate().to_string();
     fs::write(&identity, format!("{}\n", text.expose_secret())).unwrap();
     fs::set_permissions(&identity, fs::Permissions::from_mode(0o600)).unwrap();
-    let config = format!(
-        "[store]\nkind = \"file\"\nidentity = \"{}\"\n\n[daemon]\nheadless_human = true\n",
-        identity.display()
-    );
+    let config =
+        format!("[store]\nkind = \"file\"\nidentity = \"{}\"\n\n[daemon]\nheadless_human = true\n", identity.display());
     fs::write(home.path().join("config.toml"), config).unwrap();
     home
 }
 
 /// A home whose daemon is started by this shell command, in which `$0` is the binary.
-fn started_by(home: &mut Home, script: &str) {
+pub fn started_by(home: &mut Home, script: &str) {
     let plain = home.command(["daemon"]);
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(script).arg(plain.get_program());
