@@ -144,6 +144,9 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
         () = at_once.cancelled() => {}
     }
     sockets.remove();
+    if let Err(error) = state.write_ends() {
+        tracing::error!("what ended last is not on disk: {error}");
+    }
     state.sync_audit();
     state.db.checkpoint();
     Ok(())
@@ -205,16 +208,19 @@ fn own_peer(stream: &tokio::net::UnixStream) -> Option<Caller> {
 /// Writes the log to standard error, for the service manager or the log file. `HALLPASS_LOG` sets the
 /// level; the default is `info`.
 fn log() {
+    use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
     let level = std::env::var("HALLPASS_LOG").ok().and_then(|text| text.parse().ok());
+    let level = level.unwrap_or(tracing::level_filters::LevelFilter::INFO);
+    // The libraries below (HTTP, TLS, D-Bus) see the credentials and would write what they see, so only their
+    // warnings pass, whatever the level.
+    let quiet = level.min(tracing::level_filters::LevelFilter::WARN);
+    let targets = Targets::new().with_default(quiet).with_target("hallpass", level);
+    // A full disk under the log would be reported with `eprintln!`, which panics on that same disk and takes
+    // the connection with it.
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false);
     // Set once; a second daemon in one process (tests) keeps the first one's.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level.unwrap_or(tracing::level_filters::LevelFilter::INFO))
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        // It would report a full disk under the log with `eprintln!`, which panics on that same disk
-        // and takes the connection with it.
-        .log_internal_errors(false)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
 /// Tells the service manager (sd_notify(3)); does nothing without one.

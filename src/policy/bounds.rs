@@ -94,8 +94,8 @@ impl Bounds {
             return Err(BodyError::Unclear("it is no object".into()));
         };
         for (name, bounds) in &self.0 {
-            // Some servers match member names without regard to case (Go's encoding/json does).
-            if members.keys().any(|key| key != name && key.eq_ignore_ascii_case(name)) {
+            // Some servers match member names without regard to case (Go's encoding/json does, by Unicode).
+            if members.keys().any(|key| key != name && folded(key) == folded(name)) {
                 return Err(BodyError::Unclear(format!("{name:?} in another case")));
             }
             let value = members.get(name).ok_or_else(|| BodyError::Missing(name.clone()))?;
@@ -105,6 +105,12 @@ impl Bounds {
         }
         Ok(())
     }
+}
+
+/// The name as a reader sees it that folds case: U+017F and U+212A are the only other characters that
+/// fold to ASCII letters (Unicode CaseFolding.txt).
+fn folded(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).map(|c| if c == '\u{17f}' { 's' } else { c }).collect()
 }
 
 impl Bound {

@@ -33,7 +33,7 @@ pub fn with_file_store() -> Home {
 }
 
 /// A home whose daemon is started by this shell command, in which `$0` is the binary.
-fn started_by(home: &mut Home, script: &str) {
+pub fn started_by(home: &mut Home, script: &str) {
     let plain = home.command(["daemon"]);
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(script).arg(plain.get_program());

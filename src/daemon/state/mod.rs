@@ -9,6 +9,7 @@ pub mod db;
 pub mod leases;
 pub mod names;
 pub mod tasks;
+pub mod timer;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -34,6 +35,7 @@ use db::Db;
 use leases::Leases;
 use names::Names;
 use tasks::Tasks;
+use timer::Timer;
 
 /// How long after a record the audit log is brought to the disk.
 const AUDIT_SYNC: std::time::Duration = std::time::Duration::from_secs(5);
@@ -77,8 +79,8 @@ pub struct State {
     pub connections: Rc<Cell<u64>>,
     /// See `connections`.
     pub connection_limit: u64,
-    /// Whether the timer for task deadlines runs.
-    pub reaper_running: Cell<bool>,
+    /// When the next task or lease ends.
+    pub timer: Timer,
     /// Cancelled when the daemon stops.
     pub shutdown: CancellationToken,
 }
@@ -142,7 +144,7 @@ impl State {
             gateway_error: RefCell::default(),
             connections: Rc::default(),
             connection_limit,
-            reaper_running: Cell::new(false),
+            timer: Timer::default(),
             shutdown: CancellationToken::new(),
         };
         if state.settings().config.store.kind == StoreKind::Memory {
