@@ -354,6 +354,26 @@ fn a_damaged_database_is_told_and_not_overwritten() {
 }
 
 #[test]
+fn a_read_only_home_is_told_and_nothing_hangs() {
+    let home = Home::new(super::support::MEMORY);
+    let plain = home.command(["daemon"]);
+    let mut command = Command::new("unshare");
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && echo mounted && exec \"$0\" daemon";
+    command.args(["-rm", "/bin/sh", "-c", script]).arg(plain.get_program()).arg(home.path());
+    command.env_clear().envs(plain.get_envs().filter_map(|(n, v)| Some((n, v?)))).current_dir("/");
+    own_session(&mut command);
+    if Command::new("unshare").arg("--version").output().is_err() {
+        return super::support::skipped("unshare is not installed");
+    }
+    let ran = super::support::run(command, b"");
+    if !ran.out().contains("mounted") {
+        return super::support::skipped("this machine lets nobody mount in a namespace");
+    }
+    assert_eq!(ran.code(), 1, "{}", ran.err());
+    assert!(ran.err().to_lowercase().contains("read-only") && ran.err().contains("hint"), "{}", ran.err());
+}
+
+#[test]
 fn a_port_that_is_taken_is_told_and_nothing_hangs() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -143,6 +143,22 @@ fn identical_requests_of_one_task_share_one_lease() {
 }
 
 #[test]
+fn an_old_lease_is_not_shared_any_more_while_it_still_works() {
+    let (home, ..) = home();
+    home.does("grant add bot up:read");
+    let task = home.does("task start triage --as bot");
+    let mint = format!("mint up:read --as bot --task {task} --ttl 15s");
+    let first = home.json(&mint);
+    let mut next = home.json(&mint);
+    assert_eq!(next["lease"], first["lease"]);
+    wait_until("another lease", || {
+        next = home.json(&mint);
+        next["lease"] != first["lease"]
+    });
+    assert!(home.works(first["access_token"].as_str().unwrap()), "at 80 % of its time, not at its end");
+}
+
+#[test]
 fn fifty_identical_requests_at_once_make_one_lease() {
     let (home, ..) = home();
     home.does("grant add bot up:read");
