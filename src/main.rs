@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use hallpass::cli::{self, Cli, output};
+use hallpass::cli::{self, output};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(cli::usage(&error)),
     };

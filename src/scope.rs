@@ -320,7 +320,7 @@ impl FromStr for Wanted {
             None => (text, any_resource()),
         };
         let (issuer, scopes) = left.split_once(':').ok_or_else(unclear)?;
-        if issuer.is_empty() || scopes.is_empty() {
+        if !crate::principal::is_name(issuer) || scopes.is_empty() {
             return Err(unclear());
         }
         let scopes = ScopeSet::new(scopes.split(',').map(str::parse).collect::<Result<Vec<_>, _>>()?);

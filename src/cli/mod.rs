@@ -125,6 +125,37 @@ enum Command {
     },
 }
 
+/// Reads the command line.
+///
+/// `mint` is read by a parser of its own arguments alone: making the parser of all verbs takes longer than
+/// the rest of a warm `mint`. What that one does not take (help, mistakes) goes to the whole one, so only
+/// that ever speaks to the user.
+///
+/// # Errors
+/// clap's: what is wrong with it, or the help that it asks for.
+pub fn parse() -> std::result::Result<Cli, clap::Error> {
+    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    match quick(&words) {
+        Some(cli) => Ok(cli),
+        None => Cli::try_parse_from(words),
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "mint", disable_help_flag = true)]
+struct Quick {
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    args: mint::Args,
+}
+
+fn quick(words: &[std::ffi::OsString]) -> Option<Cli> {
+    let words = words.get(1..).filter(|words| words.first().is_some_and(|word| word == "mint"))?;
+    let quick = Quick::try_parse_from(words).ok()?;
+    Some(Cli { json: quick.json, command: Command::Mint(quick.args) })
+}
+
 /// Does what the command line says; the exit code.
 ///
 /// # Errors
@@ -180,6 +211,25 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn the_quick_way_reads_mint_as_the_whole_parser_does() {
+        for line in [
+            "hallpass mint openai:chat --as bot",
+            "hallpass mint --json github --scope issues:read,pulls:read --resource acme/web --ttl 15m --task triage",
+            "hallpass mint openai:chat --parent-fd 3 --uses 1 --rate 60/min --json",
+        ] {
+            let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
+            let whole = Cli::try_parse_from(&words).unwrap();
+            assert_eq!(format!("{:?}", quick(&words).unwrap()), format!("{whole:?}"));
+        }
+        for line in
+            ["hallpass", "hallpass mint", "hallpass mint --help", "hallpass mint x:y --nonsense", "hallpass status"]
+        {
+            let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
+            assert!(quick(&words).is_none(), "{line}");
+        }
     }
 
     #[test]

@@ -215,7 +215,10 @@ fn log() {
     // warnings pass, whatever the level.
     let quiet = level.min(tracing::level_filters::LevelFilter::WARN);
     let targets = Targets::new().with_default(quiet).with_target("hallpass", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // A full disk under the log would be reported with `eprintln!`, which panics on that same disk and takes
+    // the connection with it.
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false);
     // Set once; a second daemon in one process (tests) keeps the first one's.
     let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }

@@ -113,10 +113,11 @@ fn everything(home: &Home, key: &str) {
     // Each of these could repeat what it was given.
     home.run(["credential", "add", "up"], key);
     home.run(["credential", "add", "Bad Name"], key);
-    home.run(["mint", &format!("up:{key}")], "");
     home.run(["credential", "rotate", "up"], key).ok();
     for (method, path) in [("POST", "/v1/credentials"), ("POST", "/v1/mint"), ("POST", "/v1/credentials/up/rotate")] {
-        for body in [format!("{{\"name\":\"x\",\"value\":{{\"a\":\"{key}\"}}}}"), format!("{{\"{key}\":1}}"), key.into()] {
+        for body in
+            [format!("{{\"name\":\"x\",\"value\":{{\"a\":\"{key}\"}}}}"), format!("{{\"{key}\":1}}"), key.into()]
+        {
             let reply = home.api(method, path, &body);
             assert_eq!(found(&reply.body, key), None, "{path}: {}", reply.text());
         }
@@ -162,6 +163,8 @@ fn reveal_is_the_one_way_and_is_recorded() {
     home.run(["credential", "add", "openai"], &key).ok();
     REVEALED.lock().unwrap().clone_from(&key);
     assert_eq!(home.does("credential reveal openai --yes --reason test"), key);
-    wait_until("the record", || home.does("--json audit query --event credential.reveal").contains("credential.reveal"));
+    wait_until("the record", || {
+        home.does("--json audit query --event credential.reveal").contains("credential.reveal")
+    });
     assert_nowhere(&home, &key);
 }

@@ -44,7 +44,9 @@ fn first_line(child: &mut Child) -> String {
 #[test]
 fn the_exit_code_is_the_commands() {
     let (home, _upstream) = home();
-    for (script, code) in [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
+    for (script, code) in
+        [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)]
+    {
         assert_eq!(exec(&home, script, b"").code(), code, "{script}");
     }
     let ran = home.line("exec --as bot --grant up:* -- no-such-program-anywhere");
@@ -157,7 +159,8 @@ fn what_the_command_left_in_its_session_is_waited_for() {
     let (home, _upstream) = home();
     let done = home.path().join("done");
     fs::write(home.path().join("hold"), "").unwrap();
-    let script = "(while [ -e hold ]; do sleep 0.02; done; echo x > done) >/dev/null 2>&1 </dev/null & echo $UP_KEY; exit 4";
+    let script =
+        "(while [ -e hold ]; do sleep 0.02; done; echo x > done) >/dev/null 2>&1 </dev/null & echo $UP_KEY; exit 4";
     let mut child = spawn(&home, script);
     let token = first_line(&mut child);
     // The command has ended, its leftover has not.
@@ -192,7 +195,9 @@ fn what_left_the_session_is_not_waited_for() {
 fn inside_a_task_the_principal_is_the_tasks_and_its_limit_holds() {
     let (home, _upstream) = home();
     let hallpass = env!("CARGO_BIN_EXE_hallpass");
-    let script = format!("{hallpass} --json status; {hallpass} --json mint up:read --as human >/dev/null; {hallpass} grant add bot openai:chat");
+    let script = format!(
+        "{hallpass} --json status; {hallpass} --json mint up:read --as human >/dev/null; {hallpass} grant add bot openai:chat"
+    );
     let mut command = home.command(["exec", "--as", "bot", "--grant", "up:read", "--", "/bin/sh", "-c", &script]);
     command.env("HALLPASS_AUTOSTART", "0");
     let ran = run(command, b"");

@@ -25,8 +25,9 @@ impl Random {
 }
 
 fn change(random: &mut Random, input: &mut Vec<u8>, seeds: &[&[u8]]) {
-    const ODD: &[&[u8]] =
-        &[b"\r\n", b"\n", b"\0", b"%2e", b"%2F", b"..", b"//", b":", b"@", b"*", b",", b" ", b"\t", b"\xff", b"%", b"hp_"];
+    const ODD: &[&[u8]] = &[
+        b"\r\n", b"\n", b"\0", b"%2e", b"%2F", b"..", b"//", b":", b"@", b"*", b",", b" ", b"\t", b"\xff", b"%", b"hp_",
+    ];
     for _ in 0..=random.below(4) {
         let at = random.below(input.len() + 1);
         match random.below(6) {

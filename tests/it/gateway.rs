@@ -61,7 +61,8 @@ fn a_web_page_gets_nothing() {
         assert!(reply.header("access-control-allow-origin").is_none());
     }
     let port = home.port();
-    for host in ["evil.example", "evil.example:80", "localhost.evil.example", &format!("127.0.0.2:{port}"), "127.0.0.1"] {
+    for host in ["evil.example", "evil.example:80", "localhost.evil.example", &format!("127.0.0.2:{port}"), "127.0.0.1"]
+    {
         let head = format!("GET /up/v1/things HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
         let reply = wire::tcp(port, head.as_bytes()).unwrap();
         assert_eq!((reply.status, reply.code().as_str()), (403, "browser_refused"), "{host}");
@@ -70,11 +71,9 @@ fn a_web_page_gets_nothing() {
     assert!(reply.header("access-control-allow-origin").is_none());
     assert!(upstream.seen().iter().all(|seen| !seen.head.to_ascii_lowercase().contains("origin:")));
     // The API's socket is no place for one either.
-    let reply = wire::unix(
-        &home.socket(),
-        b"GET /v1/status HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\n\r\n",
-    )
-    .unwrap();
+    let reply =
+        wire::unix(&home.socket(), b"GET /v1/status HTTP/1.1\r\nHost: x\r\nOrigin: https://evil.example\r\n\r\n")
+            .unwrap();
     assert_eq!(reply.status, 403);
 }
 
@@ -178,7 +177,9 @@ fn the_way_to_another_host_is_closed() {
     }
     assert_eq!((upstream.count(), other.count()), (0, 0));
     // Headers that some servers take for another method, path or host do not arrive.
-    for more in ["X-HTTP-Method-Override: DELETE\r\n", "X-Original-URL: /admin\r\n", "X-Forwarded-Host: evil.example\r\n"] {
+    for more in
+        ["X-HTTP-Method-Override: DELETE\r\n", "X-Original-URL: /admin\r\n", "X-Forwarded-Host: evil.example\r\n"]
+    {
         let before = upstream.count();
         let reply = home.through(&token, "GET /up/v1/things", more, b"");
         let name = more.split(':').next().unwrap().to_ascii_lowercase();

@@ -88,7 +88,8 @@ fn a_child_keeps_the_parents_bounds() {
     let parent = home.does("mint up:write --as bot");
     let child = child(&home, &parent, "up:write --as bot");
     let token = child["access_token"].as_str().unwrap();
-    let post = |body: &[u8]| home.through(token, "POST /up/v1/things", "Content-Type: application/json\r\n", body).status;
+    let post =
+        |body: &[u8]| home.through(token, "POST /up/v1/things", "Content-Type: application/json\r\n", body).status;
     assert_eq!(post(br#"{"model":"large"}"#), 403);
     assert_eq!(post(br#"{"model":"small"}"#), 200);
 }

@@ -23,7 +23,6 @@ const MANAGEMENT: &[&str] = &[
     "credential remove openai",
     "credential reveal openai --yes",
     "route add evil https://evil.example",
-    "lock",
     "unlock",
 ];
 
@@ -66,7 +65,10 @@ fn only_a_human_manages() {
         assert_eq!(ran.code(), 4, "{line}: {}{}", ran.out(), ran.err());
         assert!(ran.err().contains("human_only") || ran.err().contains("unknown_caller"), "{line}: {}", ran.err());
     }
-    assert_eq!(home.json("principal list")["items"].as_array().unwrap().iter().filter(|p| p["name"] == "other").count(), 0);
+    assert_eq!(
+        home.json("principal list")["items"].as_array().unwrap().iter().filter(|p| p["name"] == "other").count(),
+        0
+    );
 }
 
 /// A copy of the shell under this name, which runs `hallpass` as its child.

@@ -64,7 +64,12 @@ fn trust_lasts_through_a_restart_and_is_for_one_folder() {
 #[test]
 fn a_bad_project_file_is_told_with_its_line() {
     let home = Home::started();
-    for (text, word) in [("want = [\"up:read\"\n", ":"), ("wnat = []\n", "wnat"), ("want = []\n", "want"), ("want = [\"Bad Scope!\"]\n", ":1:")] {
+    for (text, word) in [
+        ("want = [\"up:read\"\n", ":"),
+        ("wnat = []\n", "wnat"),
+        ("want = []\n", "want"),
+        ("want = [\"Bad Scope!\"]\n", ":1:"),
+    ] {
         let folder = project(&home, text);
         let ran = there(&home, &folder, "trust --yes");
         assert_eq!(ran.code(), 1, "{text}: {}", ran.out());

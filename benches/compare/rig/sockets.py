@@ -56,24 +56,18 @@ def mint(ground):
 
 def burst(ground):
     clients = 2_000 if ground.options.quick else 10_000
-    files = clients * 10
-    limit = ["prlimit", f"--nofile={files}:{files}"]
-    home = Home(ground, free_port(), prefix=limit)
+    home = Home(ground, free_port())
     request = ground.write("ping.request", PING)
     answer = ground.path("ping.answer")
     ground.measure("client", target=home.socket, request=request, count=1, save=answer)
     path = ground.path("burst.sock")
-    echo = ground.start(limit + [ground.load, "echo-tokio", f"socket={path}", f"request={request}", f"answer={answer}"])
+    echo = ground.start([ground.load, "echo-tokio", f"socket={path}", f"request={request}", f"answer={answer}"])
     from .ground import until
     until(lambda: os.path.exists(path), 5, "the echo did not start")
     runs = {path: [], home.socket: []}
-    saved, ground.pin = ground.pin, ground.pin + limit
-    try:
-        for _ in range(3):
-            for target, results in runs.items():
-                results.append(ground.measure("burst", target=target, request=request, clients=clients))
-    finally:
-        ground.pin = saved
+    for _ in range(3):
+        for target, results in runs.items():
+            results.append(ground.measure("burst", target=target, request=request, clients=clients))
     ground.stop(echo)
     home.down()
     base, ours = [median([r["p99_us"] for r in results]) for results in runs.values()]

@@ -65,18 +65,21 @@ impl Db {
         Ok(db)
     }
 
+    /// The daemon is alone with the file (the instance lock), so SQLite need not lock for each statement.
+    /// Each index is a page more that every mint writes, so there is one only where a start would otherwise
+    /// read the whole history; newest first is the order of the rows themselves.
     fn prepare(&self) -> rusqlite::Result<()> {
         self.0.execute_batch(
-            "PRAGMA journal_mode = WAL;
+            "PRAGMA locking_mode = EXCLUSIVE;
+             PRAGMA journal_mode = WAL;
              PRAGMA synchronous = NORMAL;
              PRAGMA cache_size = -512;
              PRAGMA busy_timeout = 2000;
              PRAGMA secure_delete = ON;
              CREATE TABLE IF NOT EXISTS leases (
-                 id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, live INTEGER NOT NULL,
+                 id TEXT PRIMARY KEY, hash BLOB NOT NULL, live INTEGER NOT NULL,
                  issued_ms INTEGER NOT NULL, task TEXT, doc TEXT NOT NULL) STRICT;
              CREATE INDEX IF NOT EXISTS leases_live ON leases (live) WHERE live = 1;
-             CREATE INDEX IF NOT EXISTS leases_issued ON leases (issued_ms);
              CREATE TABLE IF NOT EXISTS tasks (
                  id TEXT PRIMARY KEY, live INTEGER NOT NULL, started_ms INTEGER NOT NULL, doc TEXT NOT NULL) STRICT;
              CREATE INDEX IF NOT EXISTS tasks_live ON tasks (live) WHERE live = 1;
@@ -146,7 +149,7 @@ impl Db {
 
     /// The newest leases.
     pub fn leases(&self, limit: usize) -> Result<Vec<Lease>> {
-        self.newest("SELECT doc FROM leases ORDER BY issued_ms DESC, rowid DESC LIMIT ?1", limit)
+        self.newest("SELECT doc FROM leases ORDER BY rowid DESC LIMIT ?1", limit)
     }
 
     /// Forgets leases and tasks older than this: far longer ago than either may live, so they are over,
@@ -254,6 +257,11 @@ fn from_json<T: DeserializeOwned>(doc: &str) -> Result<T> {
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    if matches!(error.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt)) {
+        return Error::new(Code::StateUnwritable, format!("the state database state.db is damaged: {error}"))
+            .hint("move state.db out of the state folder to begin with an empty one; hallpass does not overwrite it");
+    }
     Error::new(Code::StateUnwritable, format!("the state database failed: {error}"))
         .hint("free some space or make the state folder writable; hallpass hands out nothing that it cannot record")
 }

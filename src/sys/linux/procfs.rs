@@ -119,15 +119,16 @@ fn read_some(folder: &OwnedFd, name: &str, most: usize) -> Option<Vec<u8>> {
     let mut buffer = vec![0; most];
     let mut len = 0;
     while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        let wanted = rest.len();
         match rustix::io::read(&file, rest) {
-            Ok(0) => break,
+            // These files give less than asked only at their end.
+            Ok(more) if more < wanted => {
+                len += more;
+                break;
+            }
             Ok(more) => len += more,
             Err(rustix::io::Errno::INTR) => {}
             Err(_) => return None,
-        }
-        // `stat` comes whole in one read.
-        if name == "stat" {
-            break;
         }
     }
     buffer.truncate(len);
