@@ -198,6 +198,11 @@ mod tests {
             (br#"{"model":"large","model":"small","max_tokens":1}"#, "twice"),
             (br#"{"Model":"large","model":"small","max_tokens":1}"#, "another case"),
             (br#"{"mod\u0065l":"large","model":"small","max_tokens":1}"#, "escaped twin"),
+            (
+                br#"{"max_to\u212Aens":9999,"max_tokens":1,"model":"small"}"#,
+                "another case to a reader that knows Unicode",
+            ),
+            (br#"{"max_token\u017F":9999,"max_tokens":1,"model":"small"}"#, "the long s"),
             (br#"[{"model":"small"}]"#, "an array"),
             (br#"{"model":"small","max_tokens":1} {}"#, "two values"),
             (b"", "nothing"),

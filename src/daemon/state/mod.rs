@@ -58,6 +58,9 @@ pub struct State {
     pub tasks: RefCell<Tasks>,
     /// Principals and credentials' metadata.
     pub names: RefCell<Names>,
+    /// Held while a credential is changed: store, database and config are three steps, and another change
+    /// between them would leave one without the others.
+    pub credential_turn: tokio::sync::Mutex<()>,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -131,6 +134,7 @@ impl State {
             leases: RefCell::new(Leases::load(&db, now)?),
             tasks: RefCell::new(Tasks::load(&db)?),
             names: RefCell::new(Names::load(&db)?),
+            credential_turn: tokio::sync::Mutex::default(),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
             audit_written: Notify::new(),
