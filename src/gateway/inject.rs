@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
 use super::{
-    catalogue::Auth,
+    route::Auth,
     token_place::{holds_token, is_parameter},
 };
 use crate::{api::problem::Code, error::Error, secret::Secret};

@@ -12,7 +12,7 @@ use http::Method;
 use super::{
     Pass,
     canonical::CanonicalTarget,
-    catalogue::{GraphqlRule, Preset},
+    route::{GraphqlRule, Preset},
 };
 use crate::{
     api::problem::Code,

@@ -16,6 +16,7 @@ mod inject;
 pub mod matcher;
 mod pipeline;
 mod respond;
+pub mod route;
 #[cfg(test)]
 mod tests;
 pub mod token_place;

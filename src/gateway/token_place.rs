@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{
     canonical::{decode_form, pairs},
-    catalogue::Auth,
+    route::Auth,
 };
 use crate::{
     api::problem::Code,

@@ -4,6 +4,9 @@
 //! begins. hyper is given a head only once it is whole and inspected, so it can neither be held by
 //! half of one nor read bytes as a head that were not judged as one. hyper's own header timer is not
 //! used: it counts the idle time of a kept connection too.
+//!
+//! Past 400 lines: reading, writing and the deadlines are one state machine, and a second file would only hide
+//! half of its states.
 
 use std::{
     collections::VecDeque,
