@@ -152,10 +152,23 @@ impl Rate {
         Err(Unusable::TooFast { retry_after: Duration::from_millis(wait) })
     }
 
-    /// The stricter of two rates, by requests per second.
+    /// A rate that keeps both. Fewer requests per second are not enough: `35999/h` is slower than `10/s`
+    /// and still lets 35999 through at once. Where neither keeps the other, it is the smaller count in the
+    /// longer time, which is stricter than either.
     pub fn stricter(self, other: Self) -> Self {
-        let (a, b) = (u64::from(self.count), u64::from(other.count));
-        if b * u64::from(self.per_seconds) < a * u64::from(other.per_seconds) { other } else { self }
+        Self { count: self.count.min(other.count), per_seconds: self.per_seconds.max(other.per_seconds) }
+            .loosest_of(self, other)
+    }
+
+    /// One of the two where it keeps the other, else `self`.
+    fn loosest_of(self, a: Self, b: Self) -> Self {
+        let per_second = |r: Self, s: Self| u64::from(r.count) * u64::from(s.per_seconds);
+        let keeps = |r: Self, s: Self| r.count <= s.count && per_second(r, s) <= per_second(s, r);
+        match (keeps(a, b), keeps(b, a)) {
+            (true, _) => a,
+            (_, true) => b,
+            _ => self,
+        }
     }
 }
 
@@ -265,6 +278,20 @@ mod tests {
                 prop_assert!(inside <= 2 * count as usize);
             }
         }
+    }
+
+    #[test]
+    fn the_stricter_of_two_rates_keeps_both() {
+        let stricter = |a: &str, b: &str| {
+            let (a, b): (Rate, Rate) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!(a.stricter(b), b.stricter(a));
+            a.stricter(b).to_string()
+        };
+        assert_eq!(stricter("10/s", "5/s"), "5/s");
+        assert_eq!(stricter("60/min", "1/s"), "1/s");
+        assert_eq!(stricter("10/s", "5/h"), "5/h");
+        // Slower on the whole, and a burst of 35999: not to be had for a grant of ten a second.
+        assert_eq!(stricter("10/s", "35999/h"), "10/h");
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Session {
             bind,
             wait_seconds: self.wait,
         };
-        client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))
+        let extra = Duration::from_secs(self.wait.unwrap_or(120));
+        super::approve::while_waiting(|| client.post_waiting("/v1/env", &body, extra))
     }
 
     /// What the prompt calls the task: what was said, else the program, else the project's folder.

@@ -78,9 +78,10 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
     // The daemon's own default for an approval is two minutes.
     let extra = Duration::from_secs(args.wait.unwrap_or(120));
     if cx.json {
-        output::json(&client.post_waiting::<_, serde_json::Value>("/v1/mint", &body, extra)?)?;
+        let ask = || client.post_waiting::<_, serde_json::Value>("/v1/mint", &body, extra);
+        output::json(&super::approve::while_waiting(ask)?)?;
     } else {
-        let minted: Minted = client.post_waiting("/v1/mint", &body, extra)?;
+        let minted: Minted = super::approve::while_waiting(|| client.post_waiting("/v1/mint", &body, extra))?;
         output::line(minted.access_token.expose())?;
     }
     Ok(0)

@@ -16,12 +16,13 @@ use crate::{
     config::IssuerKind,
     error::{Error, Result},
     gateway::{Backend, Gateway, Outcome, Pass, catalogue::Catalogue},
-    lease::Unusable,
+    lease::{Lease, Unusable},
     policy::Approval,
     principal::{Kind, UNKNOWN},
     scope::{ScopeSet, Wanted},
     secret::Secret,
     sys,
+    task::EndReason,
     token::TokenHash,
 };
 
@@ -60,7 +61,7 @@ impl GatewayBackend {
     /// Why a token that does not work does not: it ended, or it was never one of ours.
     fn gone(&self, token: TokenHash) -> Error {
         match self.0.db.lease_of(token) {
-            Ok(Some(lease)) if lease.ended.is_some() => unusable(Unusable::Ended),
+            Ok(Some(Lease { ended: Some(end), .. })) if end.reason != EndReason::Expired => unusable(Unusable::Ended),
             Ok(Some(_)) => unusable(Unusable::Expired),
             _ => Error::new(
                 Code::TokenInvalid,

@@ -96,19 +96,26 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
 /// Binds the gateway's TCP port on loopback: the config's, or, at the first start, one that is free.
 pub async fn bind_gateway(port: Option<u16>, entropy: [u8; 8]) -> io::Result<TcpListener> {
     if let Some(port) = port {
-        return TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
+        return bind_tcp(port).await;
     }
     let width = u64::from(PORTS.end - PORTS.start);
     let start = u64::from_le_bytes(entropy) % width;
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for step in 0..width {
         let port = PORTS.start + u16::try_from((start + step) % width).unwrap_or(0);
-        match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await {
+        match bind_tcp(port).await {
             Ok(listener) => return Ok(listener),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+async fn bind_tcp(port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    // As for the sockets: a burst of clients, or those that wait at the limit, must find room.
+    rustix::net::listen(listener.as_fd(), BACKLOG)?;
+    Ok(listener)
 }
 
 /// One of the daemon's listeners.

@@ -77,10 +77,10 @@ pub fn run(paths: Paths, options: Options) -> Result<()> {
         .build()
         .map_err(|e| Error::internal(format!("the runtime cannot be started: {e}")))?;
     // Each connection may need a second descriptor: a pidfd or an upstream.
-    let limit = (files.saturating_sub(RESERVED_FDS) / 4).clamp(8, MOST_CONNECTIONS);
+    let limit = (files.saturating_sub(RESERVED_FDS) / 6).clamp(8, MOST_CONNECTIONS);
     let local = LocalSet::new();
     let result = local.block_on(&runtime, async {
-        let state = Rc::new(State::load(paths, options.started_by, hardening, limit * 2)?);
+        let state = Rc::new(State::load(paths, options.started_by, hardening, limit * 3)?);
         serve(state, limit).await
     });
     // A store call that never returns must not hold the process back.
@@ -103,10 +103,10 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
 
     let served = TaskTracker::new();
     let permits = usize::try_from(limit).unwrap_or(usize::MAX >> 4);
-    // Two budgets: what crowds the gateway, which other users can reach, leaves the API alone.
-    let (api_permits, gateway_permits) = (Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(permits)));
+    // A budget for each: what crowds the TCP port, which other users can reach, leaves the sockets alone.
+    let budget = || Arc::new(Semaphore::new(permits));
     let stop = state.shutdown.clone();
-    let api = accept_loop(&sockets.api, api_permits, stop.clone(), |stream, permit| {
+    let api = accept_loop(&sockets.api, budget(), stop.clone(), |stream, permit| {
         let Some(caller) = own_peer(&stream) else { return };
         let (state, open) = (Rc::clone(&state), Open::new(&state.connections));
         served.spawn_local(async move {
@@ -117,7 +117,7 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
             drop((open, permit));
         });
     });
-    let local = accept_loop(&sockets.gateway, Arc::clone(&gateway_permits), stop.clone(), |stream, permit| {
+    let local = accept_loop(&sockets.gateway, budget(), stop.clone(), |stream, permit| {
         let Some(caller) = own_peer(&stream) else { return };
         let (gateway, stop, open) = (Rc::clone(&gateway), stop.clone(), Open::new(&state.connections));
         served.spawn_local(async move {
@@ -125,7 +125,7 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
             drop((open, permit));
         });
     });
-    let remote = accept_tcp(tcp.as_ref(), gateway_permits, stop.clone(), |stream, permit| {
+    let remote = accept_tcp(tcp.as_ref(), budget(), stop.clone(), |stream, permit| {
         let (gateway, stop, open) = (Rc::clone(&gateway), stop.clone(), Open::new(&state.connections));
         served.spawn_local(async move {
             gateway::serve_connection(stream, None, gateway, stop).await;
@@ -144,6 +144,9 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
         () = at_once.cancelled() => {}
     }
     sockets.remove();
+    if let Err(error) = state.write_ends() {
+        tracing::error!("what ended last is not on disk: {error}");
+    }
     state.sync_audit();
     state.db.checkpoint();
     Ok(())
@@ -205,13 +208,19 @@ fn own_peer(stream: &tokio::net::UnixStream) -> Option<Caller> {
 /// Writes the log to standard error, for the service manager or the log file. `HALLPASS_LOG` sets the
 /// level; the default is `info`.
 fn log() {
+    use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
     let level = std::env::var("HALLPASS_LOG").ok().and_then(|text| text.parse().ok());
+    let level = level.unwrap_or(tracing::level_filters::LevelFilter::INFO);
+    // The libraries below (HTTP, TLS, D-Bus) see the credentials and would write what they see, so only their
+    // warnings pass, whatever the level.
+    let quiet = level.min(tracing::level_filters::LevelFilter::WARN);
+    let targets = Targets::new().with_default(quiet).with_target("hallpass", level);
+    // A full disk under the log would be reported with `eprintln!`, which panics on that same disk and takes
+    // the connection with it.
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).log_internal_errors(false);
     // Set once; a second daemon in one process (tests) keeps the first one's.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level.unwrap_or(tracing::level_filters::LevelFilter::INFO))
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(targets).with(lines).try_init();
 }
 
 /// Tells the service manager (sd_notify(3)); does nothing without one.

@@ -1,4 +1,4 @@
-//! Ends tasks: when their process ends, and when their time is up.
+//! Ends tasks when their process ends, and tasks and leases when their time is up.
 //!
 //! Owns one watch per bound task (a pidfd that becomes readable) and one timer for the next deadline.
 //! Timers are hints, because tokio's stop while the machine sleeps: every use checks again.
@@ -34,34 +34,34 @@ fn watch_process(state: &Rc<State>, task: String, key: ProcessKey) {
     });
 }
 
-/// Follows a task that was opened: its process, where it is bound to one, and its time.
+/// Follows a task that was opened: its process, where it is bound to one.
 pub fn follow(state: &Rc<State>, task: &Task) {
     if let Some(key) = task.process {
         watch_process(state, task.id.clone(), key);
     }
-    wake(state);
 }
 
-/// Follows the tasks that were open when the daemon stopped.
+/// Follows the tasks that were open when the daemon stopped, and from now on the time of all.
 pub fn resume(state: &Rc<State>) {
     let open: Vec<Task> = state.tasks.borrow().iter().cloned().collect();
     open.iter().for_each(|task| follow(state, task));
+    keep_ending(state);
 }
 
-/// Makes sure that a timer runs while tasks are open, and that none does while there are none.
-fn wake(state: &Rc<State>) {
-    if state.reaper_running.replace(true) {
-        return;
-    }
+/// Ends what is overdue, for as long as the daemon runs; costs nothing while nothing is open.
+fn keep_ending(state: &Rc<State>) {
     let state = Rc::clone(state);
     tokio::task::spawn_local(async move {
-        while let Some(next) = state.end_overdue_tasks(sys::now()) {
-            let pause = next.clamp(Duration::from_millis(10), LONGEST);
+        loop {
+            let now = sys::now();
+            let task = state.end_overdue_tasks(now).map(|next| next.max(Duration::from_millis(10)));
+            // Leases may be many: what runs on one is cut within a second of its end, in one write for all.
+            let lease = state.end_expired_leases(now).map(|next| next.max(Duration::from_secs(1)));
+            let pause = task.into_iter().chain(lease).min().map(|next| next.min(LONGEST));
             tokio::select! {
-                () = state.shutdown.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
+                () = state.shutdown.cancelled() => return,
+                () = state.timer.wait(pause, now) => {}
             }
         }
-        state.reaper_running.set(false);
     });
 }

@@ -58,6 +58,11 @@ mod tests {
             r#"{"query":"query A { a } mutation B { b }","operationName":"A"}"#,
             r#"{"query":"{ a }","query":"mutation { a }"}"#,
             r#"{"\u0071uery":"{ a }","query":"mutation { a }"}"#,
+            // What ends a comment or a block string there must end it here.
+            r#"{"query":"query A { a } #\rmutation B { b }","operationName":"B"}"#,
+            r#"{"query":"query A { a } #\nmutation B { b }","operationName":"B"}"#,
+            r#"{"query":"query A { a(x: \"\"\"\\\"\"\"\"\"\") } mutation B { b(x: \"\"\"\"\"\") }","operationName":"B"}"#,
+            r#"{"query":"query A { a(x: \"\"\"\\\\\"\"\") } mutation B { b(x: \"\"\"\"\"\") }","operationName":"B"}"#,
             r#"{"query":"{ a }","id":"x"}"#,
             r#"{"query":"{ a }","Query":"mutation { a }"}"#,
             r#"{"query":"{ a }","extensions":{"persistedQuery":{"sha256Hash":"x"}}}"#,

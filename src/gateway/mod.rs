@@ -25,7 +25,7 @@ mod websocket;
 use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     api::problem::Code,
@@ -190,6 +190,15 @@ where
 {
     let limits = gateway.limits;
     let peer = Rc::new(peer);
-    let handler = move |request| pipeline::answer(gateway.clone(), peer.clone(), request);
-    serve_http1(io, limits, handler, shutdown).await;
+    let sockets = TaskTracker::new();
+    let tracker = sockets.clone();
+    let handler = move |request| pipeline::answer(gateway.clone(), peer.clone(), tracker.clone(), request);
+    serve_http1(io, limits, handler, shutdown.clone()).await;
+    // A WebSocket goes on when HTTP is over, and counts as its connection until it ends: else one token
+    // could open them until no file descriptor is left for anybody.
+    sockets.close();
+    tokio::select! {
+        () = sockets.wait() => {}
+        () = shutdown.cancelled() => {}
+    }
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
+use tokio_util::task::TaskTracker;
 
 use super::{
     Backend, Gateway, Outcome, Pass, Routes,
@@ -37,13 +38,14 @@ const BARE_ROUTE: &str = "anthropic";
 pub(super) async fn answer<B: Backend>(
     gateway: Rc<Gateway<B>>,
     peer: Rc<Option<B::Peer>>,
+    sockets: TaskTracker,
     request: Result<Request<Incoming>, Error>,
 ) -> Response<Through> {
     let mut trail = Trail::new(gateway.backend.clone());
     let unread = request.as_ref().map_or(true, |request| !request.body().is_end_stream());
     let outcome = match request {
         Err(error) => Err(error),
-        Ok(request) => forward(&gateway, peer.as_ref().as_ref(), request, &mut trail).await,
+        Ok(request) => forward(&gateway, peer.as_ref().as_ref(), &sockets, request, &mut trail).await,
     };
     let response = match outcome {
         Ok(response) => response,
@@ -60,6 +62,7 @@ pub(super) async fn answer<B: Backend>(
 async fn forward<B: Backend>(
     gateway: &Gateway<B>,
     peer: Option<&B::Peer>,
+    sockets: &TaskTracker,
     mut request: Request<Incoming>,
     trail: &mut Trail<B>,
 ) -> Result<Response<Through>, Error> {
@@ -130,7 +133,7 @@ async fn forward<B: Backend>(
     let answered = answered
         .map_err(|_| Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 10 minutes")))?
         .map_err(|error| upstream::failure(&error, host))?;
-    returned(answered, client_upgrade, &pass)
+    returned(answered, client_upgrade, &pass, sockets)
 }
 
 /// Turns the upstream's answer into the client's.
@@ -138,11 +141,12 @@ fn returned(
     mut answered: Response<Incoming>,
     client: Option<hyper::upgrade::OnUpgrade>,
     pass: &Pass,
+    sockets: &TaskTracker,
 ) -> Result<Response<Through>, Error> {
     let switching = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
     let upgrade = match client {
         Some(client) if switching && websocket::is_agreed(&answered) => {
-            websocket::join(client, hyper::upgrade::on(&mut answered), pass.ended.clone());
+            sockets.spawn(websocket::join(client, hyper::upgrade::on(&mut answered), pass.ended.clone()));
             true
         }
         _ if switching => {

@@ -51,20 +51,18 @@ pub(super) fn is_agreed<T>(response: &Response<T>) -> bool {
 }
 
 /// Copies both ways until either side closes or the lease ends.
-pub(super) fn join(client: OnUpgrade, upstream: OnUpgrade, ended: CancellationToken) {
-    tokio::spawn(async move {
-        let copy = async {
-            let (client, upstream) = tokio::try_join!(client, upstream)?;
-            let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-            // How it ends is the two sides' own business; both are closed when this returns.
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
-            Ok::<_, hyper::Error>(())
-        };
-        tokio::select! {
-            _ = copy => {}
-            () = ended.cancelled() => {}
-        }
-    });
+pub(super) async fn join(client: OnUpgrade, upstream: OnUpgrade, ended: CancellationToken) {
+    let copy = async {
+        let (client, upstream) = tokio::try_join!(client, upstream)?;
+        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        // How it ends is the two sides' own business; both are closed when this returns.
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+        Ok::<_, hyper::Error>(())
+    };
+    tokio::select! {
+        _ = copy => {}
+        () = ended.cancelled() => {}
+    }
 }
 
 #[cfg(test)]

@@ -140,11 +140,19 @@ fn check_field(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     if name.is_empty() || !name.iter().all(|byte| is_token_byte(*byte)) {
         return Err(Fault::Ambiguous("a header name with a character that has no place in one"));
     }
-    let value = rest.get(1..).unwrap_or_default().trim_ascii();
+    // Not `trim_ascii`: a form feed is no white space here (RFC 9110 section 5.6.3).
+    let value = trim(rest.get(1..).unwrap_or_default());
     if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
         return Err(Fault::Ambiguous("a control character in a header"));
     }
     Ok((name, value))
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 fn number(value: &[u8]) -> Result<u64, Fault> {

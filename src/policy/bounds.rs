@@ -94,8 +94,8 @@ impl Bounds {
             return Err(BodyError::Unclear("it is no object".into()));
         };
         for (name, bounds) in &self.0 {
-            // Some servers match member names without regard to case (Go's encoding/json does).
-            if members.keys().any(|key| key != name && key.eq_ignore_ascii_case(name)) {
+            // Some servers match member names without regard to case (Go's encoding/json does, by Unicode).
+            if members.keys().any(|key| key != name && folded(key) == folded(name)) {
                 return Err(BodyError::Unclear(format!("{name:?} in another case")));
             }
             let value = members.get(name).ok_or_else(|| BodyError::Missing(name.clone()))?;
@@ -105,6 +105,12 @@ impl Bounds {
         }
         Ok(())
     }
+}
+
+/// The name as a reader sees it that folds case: U+017F and U+212A are the only other characters that
+/// fold to ASCII letters (Unicode CaseFolding.txt).
+fn folded(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).map(|c| if c == '\u{17f}' { 's' } else { c }).collect()
 }
 
 impl Bound {
@@ -192,6 +198,11 @@ mod tests {
             (br#"{"model":"large","model":"small","max_tokens":1}"#, "twice"),
             (br#"{"Model":"large","model":"small","max_tokens":1}"#, "another case"),
             (br#"{"mod\u0065l":"large","model":"small","max_tokens":1}"#, "escaped twin"),
+            (
+                br#"{"max_to\u212Aens":9999,"max_tokens":1,"model":"small"}"#,
+                "another case to a reader that knows Unicode",
+            ),
+            (br#"{"max_token\u017F":9999,"max_tokens":1,"model":"small"}"#, "the long s"),
             (br#"[{"model":"small"}]"#, "an array"),
             (br#"{"model":"small","max_tokens":1} {}"#, "two values"),
             (b"", "nothing"),

@@ -172,8 +172,13 @@ fn pieces(what: &Wanted) -> Vec<Wanted> {
     all
 }
 
+/// Whether a `never` touches it. Resources are compared without regard to case here, because many upstreams
+/// do so (GitHub's owners and repositories): `acme/SECRET` is no way around a never for `acme/secret`.
 fn overlaps(a: &Wanted, b: &Wanted) -> bool {
-    !a.scopes.meet(&b.scopes).is_empty() && !a.resources.meet(&b.resources).is_empty()
+    let folded = |set: &ResourceSet| {
+        ResourceSet::new(set.iter().filter_map(|resource| resource.to_string().to_ascii_lowercase().parse().ok()))
+    };
+    !a.scopes.meet(&b.scopes).is_empty() && !folded(&a.resources).meet(&folded(&b.resources)).is_empty()
 }
 
 fn terms(used: &[&Grant], ttl: Option<Duration>) -> Terms {
@@ -232,6 +237,11 @@ mod tests {
         let grants = [grant("a", "gh:*", Approval::Auto, 600), grant("no", "gh:admin:*", Approval::Never, 600)];
         assert!(matches!(decide(&grants, &ask("gh:*"), None), Verdict::Denied(Denial::Never { .. })));
         assert!(matches!(decide(&grants, &ask("gh:chat"), None), Verdict::Allowed(_)));
+        let grants = [
+            grant("a", "gh:chat@acme/*", Approval::Auto, 600),
+            grant("no", "gh:chat@acme/secret", Approval::Never, 600),
+        ];
+        assert!(matches!(decide(&grants, &ask("gh:chat@acme/SECRET"), None), Verdict::Denied(Denial::Never { .. })));
         let unknown = Request { principal: "unknown".into(), ..ask("gh:chat") };
         assert_eq!(decide(&grants, &unknown, None), Verdict::Denied(Denial::Unknown));
         let other = Request { principal: "other".into(), ..ask("gh:chat") };

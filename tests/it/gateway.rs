@@ -243,6 +243,27 @@ fn free_port() -> u16 {
 }
 
 #[test]
+fn a_redirect_is_the_clients_business_and_the_key_does_not_follow_it() {
+    let other = Upstream::start();
+    for status in [301, 302, 307, 308] {
+        let location = format!("http://127.0.0.1:{}/stolen", other.port);
+        let upstream = Upstream::answering(format!(
+            "HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        ));
+        let (home, key) = (Home::started(), key());
+        home.with_upstream(&upstream, &key);
+        home.does("grant add bot up:*");
+        let token = home.does("mint up:* --as bot");
+        let reply = home.through(&token, "POST /up/v1/things", "", b"{}");
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.header("location"), Some(&*location));
+        assert!(!reply.head.contains(&key.to_lowercase()));
+        assert_eq!(upstream.count(), 1);
+    }
+    assert_eq!(other.count(), 0);
+}
+
+#[test]
 fn gateway_sock_takes_a_token_too() {
     let (home, upstream, _) = home(&["up:read"]);
     let token = home.does("mint up:read --as bot");

@@ -13,6 +13,7 @@
 mod api;
 mod approve;
 mod architecture;
+mod attack_tasks;
 mod audit;
 mod canary;
 mod cli_exec;

@@ -23,7 +23,6 @@ const MANAGEMENT: &[&str] = &[
     "credential remove openai",
     "credential reveal openai --yes",
     "route add evil https://evil.example",
-    "lock",
     "unlock",
 ];
 
@@ -118,6 +117,20 @@ fn an_assistant_is_named_by_its_process_and_manages_nothing() {
     assert!(token.starts_with("hp_"));
     let audit = home.does("--json audit query --principal claude-code");
     assert!(audit.contains("\"assistant\"") && audit.contains("claude["), "{audit}");
+}
+
+#[test]
+fn an_assistant_that_a_human_starts_works_under_its_own_name() {
+    let home = strict();
+    home.human_does("grant add claude-code openai:chat");
+    let claude = shell_named(&home, "claude");
+    let script = format!("{} --json status", env!("CARGO_BIN_EXE_hallpass"));
+    let args = ["exec", "--grant", "openai:chat", "--", claude.to_str().unwrap(), "-c", &script];
+    let status: serde_json::Value = serde_json::from_str(&home.human(args, "").ok()).unwrap();
+    assert_eq!(status["you"]["principal"], "claude-code", "{status}");
+    // What the human may do is not what the assistant may.
+    let args = ["--json", "exec", "--grant", "openai:embeddings", "--", claude.to_str().unwrap(), "-c", "true"];
+    assert_eq!(home.human(args, "").code(), 4);
 }
 
 #[test]

@@ -168,6 +168,17 @@ impl Home {
         problem
     }
 
+    /// Runs a command as a person would who pastes it into a shell; it must work.
+    pub fn pasted(&self, text: &str) {
+        let plain = self.command(["x"]);
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(format!("hallpass() {{ {} \"$@\"; }}; {text}", env!("CARGO_BIN_EXE_hallpass")));
+        shell.env_clear().envs(plain.get_envs().filter_map(|(n, v)| Some((n, v?)))).current_dir(&self.path);
+        own_session(&mut shell);
+        let ran = run(shell, b"");
+        assert_eq!(ran.code(), 0, "{text}\n{}{}", ran.out(), ran.err());
+    }
+
     /// One API request over the socket.
     pub fn api(&self, method: &str, path: &str, body: &str) -> super::wire::Reply {
         super::wire::try_api(&self.socket(), method, path, body.as_bytes()).unwrap()
@@ -228,12 +239,21 @@ pub fn own_session(command: &mut Command) {
 pub fn run(mut command: Command, input: &[u8]) -> Ran {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
     std::thread::scope(|scope| {
+        let (done, ended) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            // One that never ends fails its test and not the whole run.
+            if ended.recv_timeout(3 * PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        });
         // It may end without reading, and it may answer before it has read all.
         scope.spawn(move || {
             let _ = stdin.write_all(input);
         });
         let ran = Ran(child.wait_with_output().unwrap());
+        drop(done);
         super::canary::note(&ran);
         ran
     })

@@ -25,6 +25,12 @@ pub struct Seen {
 impl Upstream {
     /// Starts one that answers 200 and `{"ok":true}` to everything.
     pub fn start() -> Self {
+        let json = "content-type: application/json\r\ncontent-length: 11";
+        Self::answering(format!("HTTP/1.1 200 OK\r\n{json}\r\nconnection: close\r\n\r\n{{\"ok\":true}}"))
+    }
+
+    /// Starts one that gives this answer to everything.
+    pub fn answering(answer: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -32,7 +38,8 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
-                std::thread::spawn(move || serve(stream, &kept));
+                let answer = answer.clone();
+                std::thread::spawn(move || serve(stream, &kept, &answer));
             }
         });
         Self { port, seen }
@@ -49,7 +56,7 @@ impl Upstream {
     }
 }
 
-fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>) {
+fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, answer: &str) {
     let mut all = Vec::new();
     let mut buffer = [0; 16 * 1024];
     let mut read = |all: &mut Vec<u8>| match stream.read(&mut buffer) {
@@ -74,6 +81,5 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>) {
     let chunked = lower.contains("transfer-encoding: chunked");
     while (if chunked { !body.ends_with(b"0\r\n\r\n") } else { body.len() < length }) && read(&mut body) {}
     kept.lock().unwrap().push(Seen { head, body });
-    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\nconnection: close\r\n\r\n{\"ok\":true}";
     let _ = stream.write_all(answer.as_bytes());
 }

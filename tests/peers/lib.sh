@@ -110,6 +110,9 @@ peers_start() {
   mkdir "$HALLPASS_HOME"
   python3 "$here/route_config.py" "$upstream" "$root/data/routes/openai.toml" "$root/data/routes/anthropic.toml" \
     >"$HALLPASS_HOME/config.toml"
+  # Every request asks the store itself: nothing may be served from the cache while it is locked.
+  [ "${PEERS_STORE:-memory}" = memory ] ||
+    sed -i "s/^kind = \"memory\"/kind = \"$PEERS_STORE\"\ncache = \"0s\"/" "$HALLPASS_HOME/config.toml"
 
   "$HALLPASS" daemon >"$work/daemon.log" 2>&1 &
   daemon=$!

@@ -49,4 +49,13 @@ env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u XDG_DATA_HOME -
 cat "$out"
 # A run that skipped itself is no run.
 grep -q "killed and started again" "$out"
+
+# The same with the whole program: a daemon that keeps running while its keyring is locked, unlocked, ended and
+# started again.
+in_session() {
+    env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u XDG_DATA_HOME -u XDG_CONFIG_HOME \
+        HOME="$home/second" XDG_RUNTIME_DIR="$home/run" dbus-run-session --config-file="$home/bus.conf" -- "$@"
+}
+mkdir -m 700 "$home/second"
+in_session tests/peers/keyring_daemon.sh
 echo "secret_service: ok"

@@ -42,6 +42,7 @@ pub fn show(state: &State, name: &str) -> Result<Credential> {
 /// Puts a new one into the store, and makes an issuer of it when there is a route for it.
 pub async fn add(state: &Rc<State>, caller: &Caller, request: AddCredential) -> Result<Credential> {
     let identity = state.human_only(caller, "adding a credential")?;
+    let _turn = state.credential_turn.lock().await;
     let AddCredential { name, value, route, base_url, owner, source } = request;
     new_name("credential", &name)?;
     let value = checked(value)?;
@@ -54,6 +55,8 @@ pub async fn add(state: &Rc<State>, caller: &Caller, request: AddCredential) -> 
     // A store that outlived its state (a new machine, a removed folder) may hold the name already.
     match store.get(&name).await {
         Err(StoreError::NotFound) => {}
+        // An add of the same value that was cut off before the daemon had noted it: it goes on from there.
+        Ok(kept) if kept.expose() == value.expose() => {}
         Ok(_) => {
             return Err(Error::new(
                 Code::Exists,
@@ -86,6 +89,7 @@ pub async fn add(state: &Rc<State>, caller: &Caller, request: AddCredential) -> 
 /// Replaces a value. Leases go on: they name the credential, and the next request uses the new value.
 pub async fn rotate(state: &Rc<State>, caller: &Caller, name: &str, request: RotateCredential) -> Result<Credential> {
     let identity = state.human_only(caller, "replacing a credential")?;
+    let _turn = state.credential_turn.lock().await;
     let mut known = find(state, name)?;
     let value = checked(request.value)?;
     let store = state.store.borrow().clone();
@@ -103,6 +107,7 @@ pub async fn rotate(state: &Rc<State>, caller: &Caller, name: &str, request: Rot
 /// Gives it another name; issuers that use it follow.
 pub async fn rename(state: &Rc<State>, caller: &Caller, name: &str, request: RenameCredential) -> Result<Credential> {
     let identity = state.human_only(caller, "renaming a credential")?;
+    let _turn = state.credential_turn.lock().await;
     let mut known = find(state, name)?;
     let to = request.to;
     new_name("credential", &to)?;
@@ -125,6 +130,7 @@ pub async fn rename(state: &Rc<State>, caller: &Caller, name: &str, request: Ren
 /// Removes it, and ends the leases of the issuers that use it.
 pub async fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
     let identity = state.human_only(caller, "removing a credential")?;
+    let _turn = state.credential_turn.lock().await;
     find(state, name)?;
     record(state, "credential.remove", &identity, name, Decision::Done)?;
     let issuers = issuers_of(state, name);

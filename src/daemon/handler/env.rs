@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     gateway::catalogue::Route,
     principal::{self, HUMAN, Identity, printable},
-    scope::{ResourceSet, ScopeSet, Wanted},
+    scope::{MAX_COUNT, ResourceSet, ScopeSet, Wanted},
     task::{EndReason, Task},
 };
 
@@ -34,11 +34,15 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
         ttl = ttl.or(project.ttl);
         title = title.or_else(|| project.task.clone());
     }
+    if want.len() > MAX_COUNT {
+        return Err(Error::new(Code::InvalidValue, format!("one request may name {MAX_COUNT} things it wants"))
+            .hint("split it in two, or use a `*`"));
+    }
     let want = merge(want)?;
     let principal = worker(state, &identity, request.program.as_deref())?;
     let title = title.or_else(|| request.program.clone()).unwrap_or_else(|| "shell".into());
     // A title that names an open task of the same principal joins it; a bound task is always new.
-    let (task, fresh) = match joinable(state, &title, &principal, request.bind) {
+    let (task, fresh) = match joinable(state, &identity, &title, &principal, request.bind) {
         Some(task) => (task, false),
         None => {
             let limit = (!want.is_empty()).then(|| want.clone());
@@ -153,11 +157,14 @@ fn worker(state: &State, identity: &Identity, program: Option<&str>) -> Result<S
     }
 }
 
-fn joinable(state: &State, title: &str, principal: &str, bind: bool) -> Option<Task> {
+/// The open task that the title or id names. A caller inside a task can join no other one: that would
+/// be a way out of its own task's limit.
+fn joinable(state: &State, identity: &Identity, title: &str, principal: &str, bind: bool) -> Option<Task> {
     let tasks = state.tasks.borrow();
     let by_id = tasks.get(title).filter(|task| task.principal == principal);
     let by_title = || tasks.by_title(title, principal).filter(|_| !bind);
-    by_id.or_else(by_title).filter(|task| task.is_open(crate::sys::now())).cloned()
+    let inside = |task: &&Task| identity.task.as_ref().is_none_or(|own| *own == task.id);
+    by_id.or_else(by_title).filter(inside).filter(|task| task.is_open(crate::sys::now())).cloned()
 }
 
 fn title_of(text: &str) -> String {

@@ -26,7 +26,11 @@ pub fn list(state: &State) -> List<Grant> {
 /// Adds one to the config.
 pub fn add(state: &Rc<State>, caller: &Caller, request: AddGrant) -> Result<Grant> {
     let identity = state.human_only(caller, "adding a grant")?;
-    state.registered(&request.principal)?;
+    // An assistant may be given something before it was ever seen.
+    match state.settings().rules.iter().find(|rule| rule.principal == request.principal) {
+        Some(rule) => state.see_assistant(&rule.principal, rule.kind)?,
+        None => state.registered(&request.principal)?,
+    };
     known_scopes(state, &request.what)?;
     let id = format!("grant-{:08x}", u32::from_le_bytes(state.random()?));
     let line = format!("{} for {}", request.what, request.principal);

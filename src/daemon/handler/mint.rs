@@ -174,6 +174,7 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
         id: token::short_id("ask", state.random()?),
         principal: order.principal.clone(),
         evidence: caller.evidence().clone(),
+        also: Vec::new(),
         what: order.what.clone(),
         ttl: terms.ttl,
         task: order.task.clone(),

@@ -87,6 +87,13 @@ pub fn enable(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Principa
 pub fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
     let identity = state.human_only(caller, "removing a principal")?;
     find(state, name)?;
+    let settings = state.settings();
+    let comes_back = settings.rules.iter().any(|rule| rule.principal == name);
+    if comes_back && settings.config.grants.iter().any(|grant| grant.principal == name) {
+        // It is registered again when it is next seen, and would have its grants again.
+        return Err(Error::new(Code::InUse, format!("{name} is named by its process, and has grants"))
+            .hint(format!("hallpass principal disable {name}, or remove its grants first")));
+    }
     end_all(state, name)?;
     state.forget_principal(name)?;
     state.record_after(

@@ -17,7 +17,7 @@ use crate::{
     },
     error::{Error, Result},
     principal::{HUMAN, Identity, UNKNOWN, printable},
-    scope::Wanted,
+    scope::{MAX_COUNT, Wanted},
     sys,
     task::{EndReason, Task},
     token,
@@ -78,6 +78,10 @@ pub fn open(state: &Rc<State>, caller: &Caller, identity: &Identity, plan: Plan)
     let title: String = printable(plan.title.trim()).chars().take(MAX_TITLE).collect();
     if title.is_empty() {
         return Err(Error::new(Code::InvalidValue, "a task needs a title").hint("hallpass task start 'triage #42'"));
+    }
+    if plan.limit.as_ref().is_some_and(|limit| limit.len() > MAX_COUNT) {
+        return Err(Error::new(Code::InvalidValue, format!("a task's limit may name {MAX_COUNT} things"))
+            .hint("a `*` stands for everything below"));
     }
     for wanted in plan.limit.iter().flatten() {
         super::grant::known_scopes(state, wanted)?;

@@ -35,6 +35,8 @@ pub struct Pending {
     pub principal: String,
     /// Where the request comes from.
     pub evidence: Evidence,
+    /// Where the same request came from too, while it waited: none of these may answer it either.
+    pub also: Vec<Evidence>,
     /// What is asked.
     pub what: Wanted,
     /// How long the token would live.
@@ -56,8 +58,8 @@ pub enum Answer {
     Denied,
 }
 
-/// What makes two requests the same one.
-type Key = (String, Option<String>, Wanted);
+/// What a denial is of: neither a new task nor another time gets around it.
+type Key = (String, Wanted);
 
 struct Entry {
     pending: Pending,
@@ -92,8 +94,14 @@ impl Approvals {
             return Err(Error::new(Code::ApprovalDenied, format!("{} was denied a few minutes ago", pending.what))
                 .hint("a denial holds for ten minutes; the person who denied it can add a grant instead"));
         }
-        if let Some(entry) = queue.entries.values_mut().find(|entry| self::key(&entry.pending) == key) {
+        // What the person is shown is what each of them gets, so the time counts too.
+        let same =
+            |other: &Pending| self::key(other) == key && (&other.task, other.ttl) == (&pending.task, pending.ttl);
+        if let Some(entry) = queue.entries.values_mut().find(|entry| same(&entry.pending)) {
             entry.waiters += 1;
+            if entry.pending.evidence != pending.evidence && !entry.pending.also.contains(&pending.evidence) {
+                entry.pending.also.push(pending.evidence);
+            }
             let answer = entry.answer.subscribe();
             return Ok(Waiting { queue: self.clone(), id: entry.pending.id.clone(), answer });
         }
@@ -173,16 +181,17 @@ impl Drop for Waiting {
 }
 
 fn key(pending: &Pending) -> Key {
-    (pending.principal.clone(), pending.task.clone(), pending.what.clone())
+    (pending.principal.clone(), pending.what.clone())
 }
 
 /// Whether this caller may answer that request: a human at a terminal of their own. Not the asker,
 /// not a descendant of it, and not from the asker's session, where the asker could be typing.
 pub fn may_answer(pending: &Pending, approver: &Evidence) -> Result<()> {
-    let asker = &pending.evidence;
-    let descends = asker.caller().is_some_and(|key| approver.descends_from(key));
-    let same_session = asker.session != 0 && asker.session == approver.session;
-    if descends || same_session {
+    let is_theirs = |asker: &Evidence| {
+        let descends = asker.caller().is_some_and(|key| approver.descends_from(key));
+        descends || (asker.session != 0 && asker.session == approver.session)
+    };
+    if std::iter::once(&pending.evidence).chain(&pending.also).any(is_theirs) {
         return Err(Error::new(Code::HumanOnly, "the one who asks cannot also approve")
             .hint("run it from another terminal than the one the request comes from"));
     }
@@ -209,6 +218,7 @@ mod tests {
             id: id.into(),
             principal: "bot".into(),
             evidence: evidence(&[20, 10, 1], 10),
+            also: Vec::new(),
             what: what.parse().unwrap(),
             ttl: Duration::from_secs(60),
             task: None,
@@ -248,5 +258,23 @@ mod tests {
         assert!(may_answer(&asked, &evidence(&[30, 20, 1], 30)).is_err());
         assert!(may_answer(&asked, &evidence(&[31, 10, 1], 10)).is_err());
         assert!(may_answer(&asked, &evidence(&[50, 40, 1], 40)).is_ok());
+    }
+
+    #[test]
+    fn one_who_joins_gets_what_was_shown_and_may_not_answer_either() {
+        let queue = Approvals::default();
+        let _first = queue.join(pending("a", "x:chat"), now(0)).unwrap();
+        let longer = Pending { ttl: Duration::from_secs(86_400), ..pending("b", "x:chat") };
+        assert_eq!(queue.join(longer, now(0)).unwrap().id(), "b");
+        let elsewhere = Pending { evidence: evidence(&[50, 40, 1], 40), ..pending("c", "x:chat") };
+        let second = queue.join(elsewhere, now(0)).unwrap();
+        assert_eq!(second.id(), "a");
+        let asked = queue.get("a").unwrap();
+        assert!(may_answer(&asked, &evidence(&[51, 40, 1], 40)).is_err());
+        assert!(may_answer(&asked, &evidence(&[70, 60, 1], 60)).is_ok());
+        // A denial is of the thing, whatever task it was asked in and for how long.
+        queue.answer("a", Answer::Denied, now(0));
+        let again = Pending { task: Some("task_2".into()), ttl: Duration::from_secs(1), ..pending("d", "x:chat") };
+        assert!(queue.join(again, now(1)).is_err());
     }
 }

@@ -104,8 +104,9 @@ impl State {
         }
     }
 
-    /// Refuses a principal that is disabled.
+    /// Refuses a principal that is disabled, or that was removed while it waited for an answer.
     pub fn not_disabled(&self, name: &str) -> Result<()> {
+        self.registered(name)?;
         if self.names.borrow().principal(name).is_some_and(|p| p.disabled) {
             return Err(Error::new(Code::Denied, format!("{name} is disabled"))
                 .hint(format!("hallpass principal enable {name}")));

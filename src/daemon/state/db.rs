@@ -99,24 +99,26 @@ impl Db {
         Ok(())
     }
 
-    /// Writes a lease's new state. An end is synced to the disk itself: a revoked lease stays revoked
-    /// even when the power fails.
+    /// Writes a lease's new state.
     pub fn update_lease(&self, lease: &Lease) -> Result<()> {
         let doc = to_json(lease)?;
-        let live = lease.ended.is_none();
-        let write = || -> rusqlite::Result<()> {
-            if !live {
-                self.0.pragma_update(None, "synchronous", "FULL")?;
-            }
-            self.0
-                .prepare_cached("UPDATE leases SET live = ?2, doc = ?3 WHERE id = ?1")?
-                .execute(params![lease.id, live, doc])?;
-            if !live {
-                self.0.pragma_update(None, "synchronous", "NORMAL")?;
-            }
-            Ok(())
-        };
-        write().map_err(|e| failed(&e))
+        self.0
+            .prepare_cached("UPDATE leases SET live = ?2, doc = ?3 WHERE id = ?1")
+            .and_then(|mut s| s.execute(params![lease.id, lease.ended.is_none(), doc]))
+            .map_err(|e| failed(&e))?;
+        Ok(())
+    }
+
+    /// Writes the ends of leases and tasks: all or none, synced to the disk itself, so that what was
+    /// revoked stays revoked even when the power fails.
+    pub fn write_ends(&self, leases: &[Lease], tasks: &[Task]) -> Result<()> {
+        self.0.pragma_update(None, "synchronous", "FULL").map_err(|e| failed(&e))?;
+        let written = self.0.unchecked_transaction().map_err(|e| failed(&e)).and_then(|all| {
+            leases.iter().try_for_each(|lease| self.update_lease(lease))?;
+            tasks.iter().try_for_each(|task| self.put_task(task))?;
+            all.commit().map_err(|e| failed(&e))
+        });
+        self.0.pragma_update(None, "synchronous", "NORMAL").map_err(|e| failed(&e)).and(written)
     }
 
     /// The leases that have not ended, expired ones included, with their hashes.
@@ -150,11 +152,12 @@ impl Db {
         self.newest("SELECT doc FROM leases ORDER BY rowid DESC LIMIT ?1", limit)
     }
 
-    /// Forgets leases and tasks that are over and older than this.
+    /// Forgets leases and tasks older than this: far longer ago than either may live, so they are over,
+    /// also where their end was never written because the daemon was not running.
     pub fn prune(&self, before_ms: i64) -> Result<()> {
         self.0
-            .execute("DELETE FROM leases WHERE live = 0 AND issued_ms < ?1", [before_ms])
-            .and_then(|_| self.0.execute("DELETE FROM tasks WHERE live = 0 AND started_ms < ?1", [before_ms]))
+            .execute("DELETE FROM leases WHERE issued_ms < ?1", [before_ms])
+            .and_then(|_| self.0.execute("DELETE FROM tasks WHERE started_ms < ?1", [before_ms]))
             .map_err(|e| failed(&e))?;
         Ok(())
     }
@@ -254,6 +257,11 @@ fn from_json<T: DeserializeOwned>(doc: &str) -> Result<T> {
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    if matches!(error.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt)) {
+        return Error::new(Code::StateUnwritable, format!("the state database state.db is damaged: {error}"))
+            .hint("move state.db out of the state folder to begin with an empty one; hallpass does not overwrite it");
+    }
     Error::new(Code::StateUnwritable, format!("the state database failed: {error}"))
         .hint("free some space or make the state folder writable; hallpass hands out nothing that it cannot record")
 }

@@ -13,7 +13,7 @@ use crate::{
     clock::Moment,
     error::Result,
     lease::{Lease, Unusable, Window},
-    policy::{self, Verdict},
+    policy::{self, Approval, Verdict},
     principal::Kind,
     scope::Wanted,
     task::{EndReason, Ended},
@@ -22,8 +22,6 @@ use crate::{
 
 /// How long an ended lease or task stays in the database, in milliseconds.
 const KEEP_MS: i64 = 90 * 24 * 3600 * 1000;
-/// At this many leases in memory the expired ones are swept out.
-const SWEEP_AT: usize = 1024;
 
 /// A lease that holds, with what goes with it in memory only.
 pub struct Live {
@@ -42,7 +40,8 @@ pub struct Leases {
     by_hash: HashMap<TokenHash, Live>,
     by_id: HashMap<String, TokenHash>,
     shared: HashMap<ShareKey, (String, Token)>,
-    sweep_at: usize,
+    /// Ended, and not written down yet: the database would take them for alive at the next start.
+    unwritten: Vec<Lease>,
 }
 
 /// What makes two requests identical.
@@ -63,7 +62,7 @@ pub struct ShareKey {
 impl Leases {
     /// Loads them; what expired meanwhile is left in the database.
     pub fn load(db: &Db, now: Moment) -> Result<Self> {
-        let mut leases = Self { sweep_at: SWEEP_AT, ..Self::default() };
+        let mut leases = Self::default();
         for (hash, lease) in db.live_leases()? {
             if lease.check(now).is_ok() {
                 leases.insert(lease, hash);
@@ -126,65 +125,84 @@ impl Leases {
         self.by_hash.insert(hash, Live { lease, window: Window::default(), ended: CancellationToken::new(), hash });
     }
 
-    fn remove(&mut self, id: &str) -> Option<Live> {
-        let hash = self.by_id.remove(id)?;
-        self.shared.retain(|_, (shared, _)| shared != id);
-        self.by_hash.remove(&hash)
-    }
-
-    fn sweep(&mut self, now: Moment) {
-        if self.by_hash.len() < self.sweep_at {
-            return;
+    /// Ends these and all that was narrowed from them; they work no more from here on.
+    fn end(&mut self, ids: Vec<String>, reason: EndReason, at_ms: i64) -> Vec<String> {
+        let mut children: HashMap<String, Vec<String>> = HashMap::new();
+        for lease in self.by_hash.values().map(|live| &live.lease) {
+            if let Some(parent) = &lease.parent {
+                children.entry(parent.clone()).or_default().push(lease.id.clone());
+            }
         }
-        self.by_hash.retain(|_, live| live.lease.check(now).is_ok());
-        let by_hash = &self.by_hash;
-        self.by_id.retain(|_, hash| by_hash.contains_key(hash));
+        let mut ended = Vec::new();
+        let mut queue: Vec<(String, EndReason)> = ids.into_iter().map(|id| (id, reason)).collect();
+        while let Some((id, reason)) = queue.pop() {
+            let Some(mut live) = self.by_id.remove(&id).and_then(|hash| self.by_hash.remove(&hash)) else { continue };
+            live.ended.cancel();
+            live.lease.ended = Some(Ended { at_ms, reason });
+            self.unwritten.push(live.lease);
+            queue.extend(children.remove(&id).into_iter().flatten().map(|child| (child, EndReason::ParentEnded)));
+            ended.push(id);
+        }
         let by_id = &self.by_id;
         self.shared.retain(|_, (id, _)| by_id.contains_key(id));
-        self.sweep_at = (self.by_hash.len() * 2).max(SWEEP_AT);
+        ended
     }
 }
 
 impl State {
     /// Writes a new lease down and makes its token work.
     pub fn issue(&self, lease: Lease, token: &Token, now: Moment) -> Result<()> {
+        self.write_ends()?;
         self.db.insert_lease(&lease, token.hash())?;
-        let mut leases = self.leases.borrow_mut();
-        leases.sweep(now);
-        leases.insert(lease, token.hash());
+        self.timer.is_due(lease.deadline, now);
+        self.leases.borrow_mut().insert(lease, token.hash());
         Ok(())
     }
 
     /// Ends these leases and all that was narrowed from them; gives the ids of those that ended now.
     pub fn end_leases(&self, ids: Vec<String>, reason: EndReason) -> Result<Vec<String>> {
         let now = crate::sys::now();
-        let mut ended = Vec::new();
-        let mut queue: Vec<(String, EndReason)> = ids.into_iter().map(|id| (id, reason)).collect();
-        while let Some((id, reason)) = queue.pop() {
-            let lease = {
-                let mut leases = self.leases.borrow_mut();
-                let Some(live) = leases.by_id_mut(&id) else { continue };
-                live.lease.ended = Some(Ended { at_ms: now.wall_ms, reason });
-                live.ended.cancel();
-                live.lease.clone()
-            };
-            // In memory it is dead already, whatever the disk says.
-            self.db.update_lease(&lease)?;
-            self.leases.borrow_mut().remove(&id);
-            let kind = self.kind_of(&lease.principal);
+        let ended = self.leases.borrow_mut().end(ids, reason, now.wall_ms);
+        self.write_ends().map(|()| ended)
+    }
+
+    /// Writes down what ended and is not on disk yet, with its records. What fails is tried again before
+    /// anything else is handed out.
+    pub fn write_ends(&self) -> Result<()> {
+        let leases = std::mem::take(&mut self.leases.borrow_mut().unwritten);
+        let tasks = self.tasks.borrow_mut().take_unwritten();
+        if leases.is_empty() && tasks.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.db.write_ends(&leases, &tasks) {
+            self.leases.borrow_mut().unwritten = leases;
+            self.tasks.borrow_mut().put_unwritten(tasks);
+            return Err(error);
+        }
+        for lease in &leases {
+            let why = lease.ended.as_ref().map_or("", |ended| reason_word(ended.reason));
             self.record_after(
-                Record::new("lease.end", &lease.principal, kind)
+                Record::new("lease.end", &lease.principal, self.kind_of(&lease.principal))
                     .lease(&lease.id)
                     .task(lease.task.as_deref())
                     .issuer(&lease.what.issuer)
                     .decision(Decision::Done)
-                    .detail(reason_word(reason)),
+                    .detail(why),
             );
-            let children = self.leases.borrow().ids(|child| child.parent.as_deref() == Some(&id));
-            queue.extend(children.into_iter().map(|child| (child, EndReason::ParentEnded)));
-            ended.push(id);
         }
-        Ok(ended)
+        Ok(())
+    }
+
+    /// Ends the leases whose time is up, so that what runs on them is cut off; says when the next one's
+    /// will be.
+    pub fn end_expired_leases(&self, now: Moment) -> Option<std::time::Duration> {
+        let expired = self.leases.borrow().ids(|lease| lease.deadline.is_past(now));
+        if !expired.is_empty()
+            && let Err(error) = self.end_leases(expired, EndReason::Expired)
+        {
+            tracing::error!("{error}");
+        }
+        self.leases.borrow().by_hash.values().map(|live| live.lease.deadline.remaining(now)).min()
     }
 
     /// Ends the leases that the grants in force no longer allow.
@@ -192,8 +210,15 @@ impl State {
         let settings = self.settings();
         let allowed = |lease: &Lease| {
             let request = policy::Request { principal: lease.principal.clone(), what: lease.what.clone(), ttl: None };
-            settings.config.issuers.contains_key(&lease.what.issuer)
-                && matches!(policy::decide(&settings.config.grants, &request, None), Verdict::Allowed(_))
+            let known = settings.config.issuers.contains_key(&lease.what.issuer);
+            match policy::decide(&settings.config.grants, &request, None) {
+                // Another grant may cover it only on conditions that this lease was issued without.
+                Verdict::Allowed(terms) => {
+                    let bound = lease.bounds.and(&terms.bounds) == lease.bounds;
+                    known && bound && (terms.approval == Approval::Auto || terms.grants == lease.grants)
+                }
+                Verdict::Denied(_) => false,
+            }
         };
         // A narrowed lease stands and falls with its parent, not with grants of its own.
         let gone = self.leases.borrow().ids(|lease| lease.parent.is_none() && !allowed(lease));
@@ -202,6 +227,7 @@ impl State {
 
     /// Counts one use of a lease, and checks once more that it holds.
     pub fn spend(&self, id: &str) -> Result<(), SpendError> {
+        self.write_ends().map_err(SpendError::State)?;
         let now = crate::sys::now();
         let spent = {
             let mut leases = self.leases.borrow_mut();

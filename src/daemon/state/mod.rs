@@ -9,6 +9,7 @@ pub mod db;
 pub mod leases;
 pub mod names;
 pub mod tasks;
+pub mod timer;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -34,6 +35,7 @@ use db::Db;
 use leases::Leases;
 use names::Names;
 use tasks::Tasks;
+use timer::Timer;
 
 /// How long after a record the audit log is brought to the disk.
 const AUDIT_SYNC: std::time::Duration = std::time::Duration::from_secs(5);
@@ -56,6 +58,9 @@ pub struct State {
     pub tasks: RefCell<Tasks>,
     /// Principals and credentials' metadata.
     pub names: RefCell<Names>,
+    /// Held while a credential is changed: store, database and config are three steps, and another change
+    /// between them would leave one without the others.
+    pub credential_turn: tokio::sync::Mutex<()>,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -77,8 +82,8 @@ pub struct State {
     pub connections: Rc<Cell<u64>>,
     /// See `connections`.
     pub connection_limit: u64,
-    /// Whether the timer for task deadlines runs.
-    pub reaper_running: Cell<bool>,
+    /// When the next task or lease ends.
+    pub timer: Timer,
     /// Cancelled when the daemon stops.
     pub shutdown: CancellationToken,
 }
@@ -129,6 +134,7 @@ impl State {
             leases: RefCell::new(Leases::load(&db, now)?),
             tasks: RefCell::new(Tasks::load(&db)?),
             names: RefCell::new(Names::load(&db)?),
+            credential_turn: tokio::sync::Mutex::default(),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
             audit_written: Notify::new(),
@@ -142,7 +148,7 @@ impl State {
             gateway_error: RefCell::default(),
             connections: Rc::default(),
             connection_limit,
-            reaper_running: Cell::new(false),
+            timer: Timer::default(),
             shutdown: CancellationToken::new(),
         };
         if state.settings().config.store.kind == StoreKind::Memory {

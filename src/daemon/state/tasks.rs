@@ -16,6 +16,8 @@ use crate::{
 pub struct Tasks {
     by_id: HashMap<String, Task>,
     by_process: HashMap<ProcessKey, String>,
+    /// Ended, and not written down yet.
+    unwritten: Vec<Task>,
 }
 
 impl Tasks {
@@ -51,6 +53,15 @@ impl Tasks {
         self.by_id.values()
     }
 
+    /// See [`State::write_ends`].
+    pub(super) fn take_unwritten(&mut self) -> Vec<Task> {
+        std::mem::take(&mut self.unwritten)
+    }
+
+    pub(super) fn put_unwritten(&mut self, tasks: Vec<Task>) {
+        self.unwritten = tasks;
+    }
+
     fn insert(&mut self, task: Task) {
         if let Some(key) = task.process {
             self.by_process.insert(key, task.id.clone());
@@ -70,7 +81,9 @@ impl Tasks {
 impl State {
     /// Writes a new task down. Whoever opens it also has it followed (`reaper::follow`).
     pub fn open_task(&self, task: Task) -> Result<()> {
+        self.write_ends()?;
         self.db.put_task(&task)?;
+        self.timer.is_due(task.deadline, crate::sys::now());
         self.tasks.borrow_mut().insert(task);
         Ok(())
     }
@@ -79,11 +92,10 @@ impl State {
     pub fn end_task(&self, id: &str, reason: EndReason) -> Result<()> {
         let now = crate::sys::now();
         let Some(mut task) = self.tasks.borrow_mut().remove(id) else { return Ok(()) };
-        // Leases first: they are what can do harm.
+        task.ended = Some(Ended { at_ms: now.wall_ms, reason });
+        self.tasks.borrow_mut().unwritten.push(task.clone());
         let leases = self.leases.borrow().ids(|lease| lease.task.as_deref() == Some(id));
         let ended = self.end_leases(leases, EndReason::TaskEnded);
-        task.ended = Some(Ended { at_ms: now.wall_ms, reason });
-        let written = self.db.put_task(&task);
         let detail = format!("{reason:?}").to_lowercase();
         self.record_after(
             Record::new("task.end", &task.principal, self.kind_of(&task.principal))
@@ -91,7 +103,7 @@ impl State {
                 .decision(Decision::Done)
                 .detail(&detail),
         );
-        ended.and(written)
+        ended.map(drop)
     }
 
     /// Ends the tasks whose time is up, and says when the next one's will be.

@@ -44,6 +44,10 @@ pub(in crate::sys) fn evidence(caller: &Caller) -> Evidence {
         evidence.chain.push(Process { key: ProcessKey { pid, start: stat.start }, name: stat.name, exe, script });
         pid = stat.parent;
     }
+    // A process that was orphaned keeps its terminal and loses the ancestors it had there, an assistant among
+    // them. Only below the session's leader, the shell or what stands for it, is it a person's terminal.
+    let whole = pid <= 1 || evidence.chain.len() < MAX_DEPTH;
+    evidence.terminal &= whole && evidence.chain.iter().any(|process| process.key.pid == evidence.session);
     evidence
 }
 
