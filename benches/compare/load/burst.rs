@@ -63,7 +63,7 @@ async fn ask(target: &str, request: &[u8]) -> std::io::Result<(UnixStream, u64)>
             // The backlog is full: what the kernel says on every server.
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
                 again += 1;
-                tokio::time::sleep(Duration::from_millis(1 + again % 7)).await;
+                tokio::time::sleep(Duration::from_millis(5 + again * 7 % 23)).await;
             }
             Err(e) => return Err(e),
         }
