@@ -59,6 +59,9 @@ pub(super) struct Stream {
     dirty: bool,
 }
 
+/// How much room is set aside, in bytes: some two hundred lines.
+const RESERVE: u64 = 64 * 1024;
+
 #[derive(Debug)]
 struct Open {
     file: File,
@@ -66,6 +69,8 @@ struct Open {
     inode: u64,
     /// Up to here the file holds whole lines.
     length: u64,
+    /// Up to here the disk has room set aside for lines to come.
+    reserved: u64,
     /// Something may stand after `length`.
     torn: bool,
     unlooked: u32,
@@ -170,7 +175,7 @@ impl Stream {
             self.lost = 0;
             self.note("stream.lost", Decision::Failed, &detail, now_ms, buffer)?;
         }
-        Ok(())
+        self.reserve()
     }
 
     /// Brings it to disk, if anything was written.
@@ -239,6 +244,7 @@ impl Stream {
             inode: metadata.ino(),
             file,
             length,
+            reserved: 0,
             torn: false,
             unlooked: 0,
             looked_ms: now_ms,
@@ -310,6 +316,8 @@ impl Stream {
             Ok(n) if n == bytes.len() => {
                 open.length += n as u64;
                 self.dirty = true;
+                // This line is written, whatever comes of the room for the next ones.
+                self.error = self.reserve().err();
                 Ok(())
             }
             Ok(_) => {
@@ -320,6 +328,19 @@ impl Stream {
             }
             Err(e) => Err(e),
         }
+    }
+
+    /// Keeps room set aside behind the last line: a disk that fills up is noticed here, while the lines of what
+    /// is under way still fit, and not by the first line that does not.
+    fn reserve(&mut self) -> io::Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if open.reserved < open.length + RESERVE / 2 {
+            open.reserved = match crate::sys::reserve(&open.file, open.length, RESERVE)? {
+                true => open.length + RESERVE,
+                false => u64::MAX,
+            };
+        }
+        Ok(())
     }
 
     fn mend_tail(&mut self) -> io::Result<()> {

@@ -26,7 +26,7 @@ pub struct Bounds(BTreeMap<String, Vec<Bound>>);
 pub enum Bound {
     /// It equals one of these.
     OneOf(Vec<Value>),
-    /// It is a number and no greater.
+    /// It is a number from 0 to this; a negative one means "no limit" to some servers.
     Max(f64),
 }
 
@@ -117,7 +117,7 @@ impl Bound {
     fn holds(&self, value: &Value) -> bool {
         match self {
             Self::OneOf(allowed) => allowed.contains(value),
-            Self::Max(most) => value.as_f64().is_some_and(|number| number <= *most),
+            Self::Max(most) => value.as_f64().is_some_and(|number| (0.0..=*most).contains(&number)),
         }
     }
 }
@@ -193,6 +193,7 @@ mod tests {
         for (body, why) in [
             (&br#"{"model":"large","max_tokens":1}"#[..], "other model"),
             (br#"{"model":"small","max_tokens":101}"#, "too many"),
+            (br#"{"model":"small","max_tokens":-1}"#, "no limit at all"),
             (br#"{"model":"small"}"#, "missing"),
             (br#"{"model":"small","max_tokens":"1"}"#, "a string"),
             (br#"{"model":"large","model":"small","max_tokens":1}"#, "twice"),

@@ -147,6 +147,27 @@ fn verify(path: &Path) -> Result<()> {
     if path.is_dir() { Ok(()) } else { Err(Error::new(Code::Io, format!("{} is not a folder", path.display()))) }
 }
 
+/// Sets room aside for a file, from `offset` on, without changing its length (fallocate(2)). `false` where the
+/// platform or the file system cannot; an error, such as a full disk, where there is no room.
+#[cfg(target_os = "linux")]
+pub fn reserve(file: &File, offset: u64, length: u64) -> io::Result<bool> {
+    use rustix::{
+        fs::{FallocateFlags, fallocate},
+        io::Errno,
+    };
+    match fallocate(file, FallocateFlags::KEEP_SIZE, offset, length) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::NODEV | Errno::SPIPE) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Not done on this platform.
+#[cfg(not(target_os = "linux"))]
+pub fn reserve(_file: &File, _offset: u64, _length: u64) -> io::Result<bool> {
+    Ok(false)
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {

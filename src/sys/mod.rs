@@ -33,7 +33,7 @@ mod windows;
 use windows as platform;
 
 pub use clock::now;
-pub use files::{is_own_dir, private_dir, private_file};
+pub use files::{is_own_dir, private_dir, private_file, reserve};
 pub use harden::{harden, raise_file_limit};
 pub use random::random;
 pub use user::{home, uid, user_name};

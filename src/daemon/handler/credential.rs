@@ -111,20 +111,31 @@ pub async fn rename(state: &Rc<State>, caller: &Caller, name: &str, request: Ren
     let mut known = find(state, name)?;
     let to = request.to;
     new_name("credential", &to)?;
-    if state.names.borrow().credential(&to).is_some() {
+    let store = state.store.borrow().clone();
+    // A rename that was cut off has moved the value already; the same call then finishes the rest.
+    let moved = is_moved(state, &store, &known, &to).await;
+    if !moved && state.names.borrow().credential(&to).is_some() {
         return Err(
             Error::new(Code::Exists, format!("there is a credential {to:?} already")).hint("choose another name")
         );
     }
-    let store = state.store.borrow().clone();
     record(state, "credential.rename", &identity, name, Decision::Done)?;
-    store.rename(name, &to).await?;
+    if !moved {
+        store.rename(name, &to).await?;
+    }
     known.name = to.clone();
     state.put_credential(known.clone())?;
     config::edit::rename_issuer_credential(&state.paths.config(), name, &to)?;
     state.forget_credential(name)?;
     state.reload()?;
     Ok(wire(state, &known))
+}
+
+/// True when `to` is this very credential, already under its new name in the store.
+async fn is_moved(state: &State, store: &Store, known: &CredentialRecord, to: &str) -> bool {
+    let same = state.names.borrow().credential(to).is_none_or(|other| other.created_ms == known.created_ms);
+    let gone = || async { matches!(store.get(&known.name).await, Err(StoreError::NotFound)) };
+    same && store.get(to).await.is_ok() && gone().await
 }
 
 /// Removes it, and ends the leases of the issuers that use it.

@@ -34,6 +34,8 @@ use crate::{
 
 /// How deep tokens may be narrowed.
 const MAX_DEPTH: usize = 8;
+/// The most leases that may hold at once; each is a row and some memory.
+const MAX_LIVE: usize = 100_000;
 /// The longest wait for a human.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
@@ -333,6 +335,10 @@ fn dead_parent(why: &str) -> Error {
 
 /// Writes lease and record; what cannot be recorded is ended again and not handed out.
 fn hand_out(state: &Rc<State>, caller: &Caller, order: &Order, lease: Lease, now: Moment) -> Result<(Minted, Token)> {
+    if state.leases.borrow().len() >= MAX_LIVE {
+        return Err(Error::new(Code::Busy, format!("{MAX_LIVE} tokens are live already"))
+            .hint("let some expire, or end their tasks: `hallpass task list`"));
+    }
     let token = Token::from_entropy(state.random()?);
     let minted = answer(state, &lease, &token, now, false)?;
     state.issue(lease, &token, now)?;

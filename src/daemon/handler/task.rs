@@ -27,6 +27,8 @@ use crate::{
 pub const DEFAULT_TTL: Duration = Duration::from_secs(8 * 3600);
 /// The longest life of a task.
 pub const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The most tasks that may be open at once.
+const MAX_OPEN: usize = 4096;
 /// The longest title, in characters.
 const MAX_TITLE: usize = 120;
 
@@ -75,6 +77,10 @@ pub fn open(state: &Rc<State>, caller: &Caller, identity: &Identity, plan: Plan)
         return Err(unknown());
     }
     state.not_disabled(&plan.principal)?;
+    if state.tasks.borrow().iter().count() >= MAX_OPEN {
+        return Err(Error::new(Code::Busy, format!("{MAX_OPEN} tasks are open already"))
+            .hint("hallpass task list; `hallpass task end ID` ends those that nobody needs"));
+    }
     let title: String = printable(plan.title.trim()).chars().take(MAX_TITLE).collect();
     if title.is_empty() {
         return Err(Error::new(Code::InvalidValue, "a task needs a title").hint("hallpass task start 'triage #42'"));

@@ -93,6 +93,16 @@ impl Leases {
         self.by_hash.get_mut(hash)
     }
 
+    /// How many are in memory: those that hold, and expired ones that were not swept out yet.
+    pub fn len(&self) -> usize {
+        self.by_hash.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_hash.is_empty()
+    }
+
     /// How many hold at `now`.
     pub fn count(&self, now: Moment) -> usize {
         self.by_hash.values().filter(|live| live.lease.check(now).is_ok()).count()
