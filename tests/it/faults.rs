@@ -166,13 +166,13 @@ fn two_hundred_clients_at_once() {
 fn thousands_of_open_connections() {
     let mine = usize::try_from(hallpass::sys::raise_file_limit()).unwrap_or(256);
     let home = Home::started();
-    // Half of the limit is the API's, half the gateway's.
-    let limit = usize::try_from(home.json("status")["connections"]["limit"].as_u64().unwrap()).unwrap() / 2;
-    let wanted = 5000.min(limit - 10).min(mine / 2);
+    // A third of the limit is the API's; the gateway's two ways in have the rest.
+    let limit = usize::try_from(home.json("status")["connections"]["limit"].as_u64().unwrap()).unwrap() / 3;
+    let wanted = 5000.min(limit - 100).min(mine / 2);
     let mut open: Vec<_> = (0..wanted).map(|_| UnixStream::connect(home.socket()).unwrap()).collect();
     let one = Instant::now();
-    assert!(home.ping(), "{wanted} of {limit} are open");
-    assert!(one.elapsed() < Duration::from_secs(2), "{:?}", one.elapsed());
+    wait_until("it answers with thousands open", || home.ping());
+    assert!(one.elapsed() < Duration::from_secs(10), "{wanted} of {limit}: {:?}", one.elapsed());
     // Above its limit new clients wait in the kernel's queue, and the gateway is not touched.
     if limit < mine / 2 {
         open.extend((0..50).map(|_| UnixStream::connect(home.socket()).unwrap()));
