@@ -76,12 +76,11 @@ pub fn run(paths: Paths, options: Options) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|e| Error::internal(format!("the runtime cannot be started: {e}")))?;
-    // Each connection may need a second descriptor: a pidfd or an upstream.
-    let limit = (files.saturating_sub(RESERVED_FDS) / 6).clamp(8, MOST_CONNECTIONS);
+    let budgets = Budgets::of(files);
     let local = LocalSet::new();
     let result = local.block_on(&runtime, async {
-        let state = Rc::new(State::load(paths, options.started_by, hardening, limit * 3)?);
-        serve(state, limit).await
+        let state = Rc::new(State::load(paths, options.started_by, hardening, budgets.total())?);
+        serve(state, budgets).await
     });
     // A store call that never returns must not hold the process back.
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -89,7 +88,7 @@ pub fn run(paths: Paths, options: Options) -> Result<()> {
     result
 }
 
-async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
+async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     let sockets = Sockets::open(&state.paths.socket(), &state.paths.gateway_socket())?;
     let tcp = open_gateway(&state).await;
     let backend = Rc::new(GatewayBackend::new(&state));
@@ -102,11 +101,9 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
     state.keep_audit_synced();
 
     let served = TaskTracker::new();
-    let permits = usize::try_from(limit).unwrap_or(usize::MAX >> 4);
-    // A budget for each: what crowds the TCP port, which other users can reach, leaves the sockets alone.
-    let budget = || Arc::new(Semaphore::new(permits));
+    let budget = |most: u64| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX >> 4)));
     let stop = state.shutdown.clone();
-    let api = accept_loop(&sockets.api, budget(), stop.clone(), |stream, permit| {
+    let api = accept_loop(&sockets.api, budget(budgets.api), stop.clone(), |stream, permit| {
         let Some(caller) = own_peer(&stream) else { return };
         let (state, open) = (Rc::clone(&state), Open::new(&state.connections));
         served.spawn_local(async move {
@@ -117,7 +114,7 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
             drop((open, permit));
         });
     });
-    let local = accept_loop(&sockets.gateway, budget(), stop.clone(), |stream, permit| {
+    let local = accept_loop(&sockets.gateway, budget(budgets.gateway), stop.clone(), |stream, permit| {
         let Some(caller) = own_peer(&stream) else { return };
         let (gateway, stop, open) = (Rc::clone(&gateway), stop.clone(), Open::new(&state.connections));
         served.spawn_local(async move {
@@ -125,7 +122,7 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
             drop((open, permit));
         });
     });
-    let remote = accept_tcp(tcp.as_ref(), budget(), stop.clone(), |stream, permit| {
+    let remote = accept_tcp(tcp.as_ref(), budget(budgets.tcp), stop.clone(), |stream, permit| {
         let (gateway, stop, open) = (Rc::clone(&gateway), stop.clone(), Open::new(&state.connections));
         served.spawn_local(async move {
             gateway::serve_connection(stream, None, gateway, stop).await;
@@ -133,6 +130,7 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
         });
     });
     ready();
+    sys::memory::release_startup_code();
     tracing::info!("hallpass {} is ready at {}", env!("CARGO_PKG_VERSION"), state.paths.socket().display());
     tokio::join!(api, local, remote);
 
@@ -150,6 +148,29 @@ async fn serve(state: Rc<State>, limit: u64) -> Result<()> {
     state.sync_audit();
     state.db.checkpoint();
     Ok(())
+}
+
+/// How many connections each socket may have. What crowds the TCP port, which other users can reach, leaves the
+/// sockets alone.
+#[derive(Clone, Copy)]
+struct Budgets {
+    api: u64,
+    gateway: u64,
+    tcp: u64,
+}
+
+impl Budgets {
+    /// Shares the file descriptors out: most of them to the API, which tools keep connections to.
+    fn of(files: u64) -> Self {
+        let usable = files.saturating_sub(RESERVED_FDS);
+        let share = |percent: u64, each: u64| (usable * percent / 100 / each).clamp(8, MOST_CONNECTIONS);
+        // On a socket each connection also has a pidfd; at the gateway each may have an upstream.
+        Self { api: share(60, 2), gateway: share(20, 3), tcp: share(20, 2) }
+    }
+
+    fn total(self) -> u64 {
+        self.api + self.gateway + self.tcp
+    }
 }
 
 async fn accept_tcp(

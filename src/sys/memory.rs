@@ -7,6 +7,11 @@
 
 use std::sync::Arc;
 
+/// Gives the pages of code back that only the start-up needed.
+pub fn release_startup_code() {
+    super::platform::release_code();
+}
+
 /// Bytes in pages of their own. Clones share the pages; the last one wipes them.
 #[derive(Clone)]
 pub struct LockedBytes(Arc<pages::Pages>);

@@ -4,11 +4,13 @@ pub(super) mod keyring;
 mod procfs;
 mod protect;
 mod socket;
+mod text;
 mod user;
 
 pub(super) use procfs::{evidence, key, program};
 pub(super) use protect::harden;
 pub(super) use socket::{caller_of, open_pidfd};
+pub(super) use text::release as release_code;
 pub(super) use user::{uid, user_name};
 
 use rustix::time::{ClockId, clock_gettime};
