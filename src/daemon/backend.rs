@@ -16,13 +16,12 @@ use crate::{
     config::IssuerKind,
     error::{Error, Result},
     gateway::{Backend, Gateway, Outcome, Pass, catalogue::Catalogue},
-    lease::{Lease, Unusable},
+    lease::Unusable,
     policy::Approval,
     principal::{Kind, UNKNOWN},
     scope::{ScopeSet, Wanted},
     secret::Secret,
     sys,
-    task::EndReason,
     token::TokenHash,
 };
 
@@ -60,12 +59,11 @@ impl GatewayBackend {
 
     /// Why a token that does not work does not: it ended, or it was never one of ours.
     fn gone(&self, token: TokenHash) -> Error {
-        match self.0.db.lease_of(token) {
-            Ok(Some(Lease { ended: Some(end), .. })) if end.reason != EndReason::Expired => unusable(Unusable::Ended),
-            Ok(Some(_)) => unusable(Unusable::Expired),
-            _ => Error::new(
+        match self.0.leases.borrow().why_gone(token) {
+            Some(why) => unusable(why),
+            None => Error::new(
                 Code::TokenInvalid,
-                "this token is not known here: another daemon issued it, long ago or elsewhere",
+                "this token is not known here: another daemon issued it, or it ended long ago",
             )
             .hint("mint a new one: `hallpass mint`, or start the tool with `hallpass exec`"),
         }

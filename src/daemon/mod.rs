@@ -39,7 +39,7 @@ const RESERVED_FDS: u64 = 64;
 const MOST_CONNECTIONS: u64 = 20_000;
 /// What a client of the API may take.
 const API_LIMITS: Limits = Limits {
-    head_time: Duration::from_secs(5),
+    head_time: Duration::from_millis(4800),
     body_time: Duration::from_secs(5),
     idle_time: Duration::from_secs(300),
     write_time: Duration::from_secs(30),

@@ -119,7 +119,7 @@ pub struct Outcome<'a> {
 
 /// What a client of the gateway may take: long answers, large bodies, no dawdling.
 const LIMITS: Limits = Limits {
-    head_time: Duration::from_secs(10),
+    head_time: Duration::from_millis(9800),
     body_time: Duration::from_secs(30),
     idle_time: Duration::from_secs(75),
     write_time: Duration::from_secs(120),

@@ -137,16 +137,6 @@ impl Db {
         self.one("SELECT doc FROM leases WHERE id = ?1", id)
     }
 
-    /// The lease that a token had, ended or not.
-    pub fn lease_of(&self, hash: TokenHash) -> Result<Option<Lease>> {
-        let doc: Option<String> = self
-            .0
-            .prepare_cached("SELECT doc FROM leases WHERE hash = ?1")
-            .and_then(|mut s| s.query_row([hash.0], |row| row.get(0)).optional())
-            .map_err(|e| failed(&e))?;
-        doc.as_deref().map(from_json).transpose()
-    }
-
     /// The newest leases.
     pub fn leases(&self, limit: usize) -> Result<Vec<Lease>> {
         self.newest("SELECT doc FROM leases ORDER BY rowid DESC LIMIT ?1", limit)

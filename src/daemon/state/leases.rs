@@ -3,7 +3,7 @@
 //! Owns the map from token hash to lease and the tokens that may be shared. A lease is in the database
 //! before its token leaves, and its end is there before anyone is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,9 @@ use crate::{
 
 /// How long an ended lease or task stays in the database, in milliseconds.
 const KEEP_MS: i64 = 90 * 24 * 3600 * 1000;
+
+/// How many tokens that ended are remembered, to say why they do not work.
+const MOST_GONE: usize = 256;
 
 /// A lease that holds, with what goes with it in memory only.
 pub struct Live {
@@ -42,6 +45,8 @@ pub struct Leases {
     shared: HashMap<ShareKey, (String, Token)>,
     /// Ended, and not written down yet: the database would take them for alive at the next start.
     unwritten: Vec<Lease>,
+    /// Why the latest tokens that ended do not work any more, oldest first.
+    gone: VecDeque<(TokenHash, Unusable)>,
 }
 
 /// What makes two requests identical.
@@ -60,11 +65,14 @@ pub struct ShareKey {
 }
 
 impl Leases {
-    /// Loads them; what expired meanwhile is left in the database.
+    /// Loads them. What expired while no daemon ran is written down as ended with the next end.
     pub fn load(db: &Db, now: Moment) -> Result<Self> {
         let mut leases = Self::default();
-        for (hash, lease) in db.live_leases()? {
-            if lease.check(now).is_ok() {
+        for (hash, mut lease) in db.live_leases()? {
+            if lease.deadline.is_past(now) {
+                lease.ended = Some(Ended { at_ms: lease.deadline.wall_ms, reason: EndReason::Expired });
+                leases.unwritten.push(lease);
+            } else {
                 leases.insert(lease, hash);
             }
         }
@@ -91,6 +99,12 @@ impl Leases {
     pub fn by_id_mut(&mut self, id: &str) -> Option<&mut Live> {
         let hash = self.by_id.get(id)?;
         self.by_hash.get_mut(hash)
+    }
+
+    /// Why a token that is not known any more does not work, where it is one of the latest to end. From memory:
+    /// anybody may ask about any token, so the answer must not cost a look into the database.
+    pub fn why_gone(&self, hash: TokenHash) -> Option<Unusable> {
+        self.gone.iter().rev().find(|(gone, _)| *gone == hash).map(|(_, why)| *why)
     }
 
     /// How many are in memory: those that hold, and expired ones that were not swept out yet.
@@ -148,6 +162,11 @@ impl Leases {
         while let Some((id, reason)) = queue.pop() {
             let Some(mut live) = self.by_id.remove(&id).and_then(|hash| self.by_hash.remove(&hash)) else { continue };
             live.ended.cancel();
+            if self.gone.len() >= MOST_GONE {
+                self.gone.pop_front();
+            }
+            let expired = reason == EndReason::Expired;
+            self.gone.push_back((live.hash, if expired { Unusable::Expired } else { Unusable::Ended }));
             live.lease.ended = Some(Ended { at_ms, reason });
             self.unwritten.push(live.lease);
             queue.extend(children.remove(&id).into_iter().flatten().map(|child| (child, EndReason::ParentEnded)));
