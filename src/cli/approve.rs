@@ -1,20 +1,11 @@
 //! `hallpass approvals`, `approve` and `deny`: what the daemon found out, never the asker's words as fact.
 
-use std::{io::IsTerminal, time::Duration};
-
-use super::{
-    context::Context,
-    output::{self, safe},
-    when,
-};
+use super::{context::Context, output::safe, when};
 use crate::{
     api::{Done, List, approval::ApprovalRequest},
     client::segment,
     error::Result,
 };
-
-/// How long an answer that needs no human takes at the most.
-const NOTICE: Duration = Duration::from_secs(1);
 
 /// Names a request.
 #[derive(Debug, clap::Args)]
@@ -30,23 +21,6 @@ pub fn list(cx: &Context) -> Result<u8> {
 pub fn decide(cx: &Context, id: &Id, verb: &str) -> Result<u8> {
     let said = if verb == "approve" { "approved" } else { "denied" };
     cx.post(&format!("/v1/approvals/{}/{verb}", segment(&id.id)), &(), |_: &Done| format!("{} is {said}", id.id))
-}
-
-/// Does something that may wait for a human, and says so at a terminal once it takes longer than an
-/// answer without one would.
-pub fn while_waiting<T>(work: impl FnOnce() -> T) -> T {
-    if !std::io::stderr().is_terminal() {
-        return work();
-    }
-    let (done, waits) = std::sync::mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        if waits.recv_timeout(NOTICE).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout) {
-            output::note("waiting for a person: `hallpass approvals`, in another terminal, shows the request");
-        }
-    });
-    let answer = work();
-    drop(done);
-    answer
 }
 
 fn render(list: &List<ApprovalRequest>, now: jiff::Timestamp) -> String {

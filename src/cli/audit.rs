@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     context::Context,
-    output::{self, GREEN, RED, safe, styled},
+    output::{self, DIM, GREEN, RED, safe, styled},
     table::Rows,
     when,
 };
@@ -25,7 +25,7 @@ pub enum Verb {
     /// Lines that match
     Query(Query),
     /// Whether a line was changed, removed or reordered; exit code 1 when one was
-    Verify,
+    Verify(Verify),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +56,13 @@ pub struct Query {
 }
 
 #[derive(Debug, Args)]
+pub struct Verify {
+    /// A head that was kept elsewhere, as KIND:SEQ:HASH; may be given again
+    #[arg(long = "head", value_name = "HEAD")]
+    heads: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct Which {
     /// Of this principal
     #[arg(long)]
@@ -77,8 +84,9 @@ pub struct Which {
 pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
     let dir = cx.paths()?.audit_dir();
     match verb {
-        Verb::Verify => {
-            let report = verify::verify(&dir)?;
+        Verb::Verify(args) => {
+            let kept = args.heads.iter().map(|head| head.parse()).collect::<Result<Vec<verify::KeptHead>>>()?;
+            let report = verify::verify_against(&dir, &kept)?;
             cx.show(&report, render_report)?;
             Ok(u8::from(!report.ok))
         }
@@ -186,6 +194,7 @@ fn render_report(report: &Report) -> String {
             Some(_) => styled(RED, "bad "),
         };
         lines.push(format!("{state}  {:<11} {} lines", stream.kind.word(), stream.lines));
+        lines.extend(stream.head.iter().map(|head| format!("      {}", styled(DIM, &safe(head)))));
         if let Some(fault) = &stream.fault {
             lines.push(format!("      {}, line {}: {}", safe(&fault.file), fault.line, safe(&fault.detail)));
         }

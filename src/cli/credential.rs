@@ -120,6 +120,10 @@ fn add(cx: &Context, args: Add) -> Result<u8> {
 }
 
 fn reveal(cx: &Context, args: Reveal) -> Result<u8> {
+    if !args.yes {
+        // A name that is not there is better said before the question than after it.
+        cx.client()?.get::<Credential>(&path(&args.name, ""))?;
+    }
     input::confirm(&format!("Show the value of {} here? This is recorded.", args.name), args.yes)?;
     let body = RevealCredential { reason: args.reason };
     let path = path(&args.name, "/reveal");

@@ -9,7 +9,9 @@ use super::{
     context::Context,
     output,
     quote::{Syntax, is_variable},
-    task, trust, when,
+    task, trust,
+    waiting::Note,
+    when,
 };
 use crate::{
     api::{
@@ -76,7 +78,7 @@ impl Session {
     ///
     /// # Errors
     /// What the daemon says; no project file and nothing named.
-    pub fn open(&self, client: &mut Client, program: Option<&str>, bind: bool) -> Result<Env> {
+    pub fn open(&self, cx: &Context, client: &mut Client, program: Option<&str>, bind: bool) -> Result<Env> {
         let project = self.project()?;
         let body = OpenEnv {
             task: self.task.clone().or_else(|| program.is_none().then(|| own_title(project.as_deref()))),
@@ -88,8 +90,8 @@ impl Session {
             bind,
             wait_seconds: self.wait,
         };
-        let extra = Duration::from_secs(self.wait.unwrap_or(120));
-        super::approve::while_waiting(|| client.post_waiting("/v1/env", &body, extra))
+        let _waiting = Note::start(cx.json);
+        client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))
     }
 
     /// What the prompt calls the task: what was said, else the program, else the project's folder.
@@ -124,7 +126,7 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         return Err(Error::new(Code::Usage, "nothing says what is needed")
             .hint("name it with --grant ISSUER:SCOPE@RESOURCE, or in the project's .hallpass.toml"));
     }
-    let env = match args.session.open(&mut cx.client()?, None, false) {
+    let env = match args.session.open(cx, &mut cx.client()?, None, false) {
         // The hook says it once, in one line, and goes on.
         Err(error) if args.hook => {
             let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();

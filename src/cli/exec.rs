@@ -33,7 +33,7 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         .ok_or_else(|| Error::new(Code::Usage, "which command?").hint("write it after --"))?;
     let name = program.to_string_lossy();
     let paths = cx.paths()?;
-    let opened = args.session.open(&mut Client::connect(&paths, true)?, Some(&name), true)?;
+    let opened = args.session.open(cx, &mut Client::connect(&paths, true)?, Some(&name), true)?;
     let title = args.session.title(Some(&name), None);
 
     let mut command = Command::new(program);

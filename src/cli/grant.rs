@@ -38,9 +38,10 @@ pub enum Verb {
         id: String,
     },
     /// Would this be allowed, by which grant, and what would the narrowest grant be?
+    #[command(override_usage = "hallpass grant explain [OPTIONS] [PRINCIPAL] <ISSUER:SCOPE@RESOURCE>")]
     Explain {
-        /// PRINCIPAL and ISSUER:SCOPE@RESOURCE; the principal is you where nothing is said
-        #[arg(num_args = 1..=2, required = true, value_names = ["PRINCIPAL", "ISSUER:SCOPE@RESOURCE"])]
+        /// Who, and what, such as github:issues:read@acme/web; you, where no principal is named
+        #[arg(num_args = 1..=2, required = true, value_name = "ISSUER:SCOPE@RESOURCE")]
         what: Vec<String>,
     },
 }
@@ -162,7 +163,10 @@ fn sentence(g: &Grant) -> String {
         Approval::Ask => "may, after a human's approval, have",
         Approval::Auto => "may have",
     };
-    safe(&format!("{} {verb} {} for at most {}", g.principal, what(g), when::length(g.max_ttl_seconds)))
+    let rate = g.rate.map(|rate| format!(", {rate}")).unwrap_or_default();
+    let body = body_words(&g.body);
+    let body = if body.is_empty() { body } else { format!(", with {body} in the body") };
+    safe(&format!("{} {verb} {} for at most {}{rate}{body}", g.principal, what(g), when::length(g.max_ttl_seconds)))
 }
 
 fn render_list(list: &List<Grant>) -> String {

@@ -77,7 +77,7 @@ pub fn read_all(from: &mut impl Read) -> Result<SecretText> {
 fn checked(value: &[u8]) -> Result<SecretText> {
     if value.is_empty() {
         return Err(Error::new(Code::InvalidValue, "the value is empty")
-            .hint("type it at the prompt, pipe it to standard input, or name a file descriptor with --fd"));
+            .hint("type it at the prompt, pipe it to standard input, or name a file descriptor"));
     }
     if value.len() > MAX_VALUE {
         return Err(Error::new(Code::InvalidValue, format!("the value is longer than {MAX_VALUE} bytes")));

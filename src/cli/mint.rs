@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{context::Context, input, output, task, wanted};
+use super::{context::Context, input, output, task, waiting::Note, wanted, when};
 use crate::{
     api::lease::{Mint, Minted},
     error::Result,
@@ -77,12 +77,22 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
     };
     // The daemon's own default for an approval is two minutes.
     let extra = Duration::from_secs(args.wait.unwrap_or(120));
+    let waiting = Note::start(cx.json);
     if cx.json {
-        let ask = || client.post_waiting::<_, serde_json::Value>("/v1/mint", &body, extra);
-        output::json(&super::approve::while_waiting(ask)?)?;
+        output::json(&client.post_waiting::<_, serde_json::Value>("/v1/mint", &body, extra)?)?;
     } else {
-        let minted: Minted = super::approve::while_waiting(|| client.post_waiting("/v1/mint", &body, extra))?;
+        let minted: Minted = client.post_waiting("/v1/mint", &body, extra)?;
+        drop(waiting);
+        if let Some(asked) = args.ttl.filter(|asked| shorter(&minted, *asked)) {
+            let (asked, got) = (when::length(asked), when::length(minted.expires_in));
+            output::note(&format!("{asked} was asked for, {got} is what is allowed"));
+        }
         output::line(minted.access_token.expose())?;
     }
     Ok(0)
+}
+
+/// Whether it lives shorter than was asked for, other than by the moment that passed.
+fn shorter(minted: &Minted, asked: u64) -> bool {
+    minted.expires_in.saturating_add(5) < asked
 }

@@ -30,6 +30,7 @@ mod status;
 mod table;
 mod task;
 mod trust;
+mod waiting;
 mod wanted;
 mod when;
 

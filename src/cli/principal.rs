@@ -76,7 +76,9 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::Enable { name } => {
             cx.post(&path(&name, "/enable"), &(), |p: &Principal| format!("{} is enabled", p.name))
         }
-        Verb::Remove { name } => cx.delete(&path(&name, ""), |_: &Done| format!("{name} is removed; its tokens ended")),
+        Verb::Remove { name } => cx.delete(&path(&name, ""), |_: &Done| {
+            format!("{name} is removed; its tokens ended, its grants stay: `hallpass grant list`")
+        }),
     }
 }
 

@@ -49,6 +49,12 @@ pub fn is_variable(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
+/// A text as one word of a POSIX shell, quoted only where it has to be.
+pub fn word(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-' | b'+' | b':' | b',');
+    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { posix(text) }
+}
+
 /// Within single quotes nothing is special but the quote itself.
 fn posix(text: &str) -> String {
     format!("'{}'", text.replace('\0', "").replace('\'', r"'\''"))
@@ -88,6 +94,13 @@ mod tests {
             let script = format!("{}\nprintf %s \"$HP_TEST\"", Syntax::Bash.export("HP_TEST", &value));
             let out = std::process::Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
             prop_assert_eq!(out.stdout, value.into_bytes());
+        }
+    }
+
+    #[test]
+    fn words_for_hints() {
+        for (text, want) in [("/a/b-c.age", "/a/b-c.age"), ("/a b", "'/a b'"), ("~/x", "'~/x'"), ("", "''")] {
+            assert_eq!(word(text), want);
         }
     }
 

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::{
     context::Context,
     output::{BOLD, DIM, safe, styled},
+    quote::is_variable,
     table::{Rows, facts},
 };
 use crate::{
@@ -46,10 +47,10 @@ pub struct Add {
     /// A scope, as NAME=METHOD /path/{part}; may be given again. Without any: read (GET, HEAD) and write
     #[arg(long = "scope", value_name = "RULE")]
     scopes: Vec<String>,
-    /// A variable its SDKs read the key from; may be given again
+    /// A variable its SDKs read the key from; may be given again. Without any: NAME_API_KEY
     #[arg(long, value_name = "NAME")]
     key_env: Vec<String>,
-    /// A variable its SDKs read the base URL from; may be given again
+    /// A variable its SDKs read the base URL from; may be given again. Without any: NAME_BASE_URL
     #[arg(long, value_name = "NAME")]
     base_url_env: Vec<String>,
     /// Allow an upstream on this machine or in a private network, and plain http to it
@@ -62,27 +63,38 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::List => cx.get("/v1/routes", render_list),
         Verb::Show { name } => cx.get(&format!("/v1/routes/{}", segment(&name)), render),
         Verb::Add(a) => {
+            let (key_env, base_url_env) = variables(&a.name, a.key_env, a.base_url_env);
             let body = AddRoute {
                 name: a.name,
                 base_url: a.base_url,
                 auth: a.auth,
                 scopes: a.scopes,
-                key_env: a.key_env,
-                base_url_env: a.base_url_env,
+                key_env,
+                base_url_env,
                 allow_private: a.allow_private,
             };
             cx.post("/v1/routes", &body, |r: &Route| {
-                format!(
-                    "route {} is added; `hallpass credential add {}` gives it its key",
-                    safe(&r.name),
-                    safe(&r.name)
-                )
+                let set = r.key_env.iter().chain(&r.base_url_env).map(|name| safe(name)).collect::<Vec<_>>().join(", ");
+                let set = if set.is_empty() { set } else { format!("; `hallpass exec` sets {set}") };
+                format!("route {0} is added; `hallpass credential add {0}` gives it its key{set}", safe(&r.name))
             })
         }
         Verb::Remove { name } => {
             cx.delete(&format!("/v1/routes/{}", segment(&name)), |_: &Done| format!("route {name} is removed"))
         }
     }
+}
+
+/// The variables of a route: what was named, else `NAME_API_KEY` and `NAME_BASE_URL`. Without any, a command
+/// under `exec` would hold a token and not know of it.
+fn variables(name: &str, key: Vec<String>, url: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let stem: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let or = |named: Vec<String>, ending: &str| {
+        let variable = format!("{stem}_{ending}");
+        if named.is_empty() && is_variable(&variable) { vec![variable] } else { named }
+    };
+    (or(key, "API_KEY"), or(url, "BASE_URL"))
 }
 
 fn render_list(list: &List<Route>) -> String {
@@ -111,4 +123,17 @@ fn render(r: &Route) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_has_variables() {
+        let of = |name: &str, key: &[&str]| variables(name, key.iter().map(ToString::to_string).collect(), vec![]);
+        assert_eq!(of("my-api.v2", &[]), (vec!["MY_API_V2_API_KEY".into()], vec!["MY_API_V2_BASE_URL".into()]));
+        assert_eq!(of("mine", &["K"]), (vec!["K".into()], vec!["MINE_BASE_URL".into()]));
+        assert_eq!(of("1st", &[]), (vec![], vec![]));
+    }
 }

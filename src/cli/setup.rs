@@ -2,7 +2,10 @@
 //!
 //! Asks on the terminal what no flag says. Never switches a store that is in use without being told.
 
-use std::path::PathBuf;
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 
@@ -67,15 +70,24 @@ enum Place {
 pub fn run(cx: &Context, args: Args) -> Result<u8> {
     let paths = cx.paths()?;
     let asks = !args.yes && !cx.json;
-    choose_store(&paths, &args, asks)?;
+    let changed = choose_store(&paths, &args, asks)?;
     install_service(&paths, &args, asks)?;
 
-    let mut client = restarted(&paths)?;
+    let mut client = restarted(&paths, changed)?;
     let status: Status = client.get("/v1/status")?;
     say(cx, &format!("the daemon runs (process {}), the store is {}", status.pid, status.store.kind));
     if asks && status.store.state == StoreState::Locked {
         super::lock::open(&mut client, None)?;
         say(cx, "the store is open");
+    } else if status.store.state == StoreState::Locked {
+        say(cx, "the store is locked: `hallpass unlock` opens it");
+    }
+    if changed && status.credentials > 0 {
+        say(
+            cx,
+            "the values stay in the store that was in use before: \
+             `hallpass credential rotate NAME` puts each into this one",
+        );
     }
     let route = match (&args.route, asks) {
         (Some(route), _) => Some(route.clone()),
@@ -96,12 +108,13 @@ fn say(cx: &Context, text: &str) {
     }
 }
 
-fn choose_store(paths: &Paths, args: &Args, asks: bool) -> Result<()> {
+/// Writes which store it is to the config; true where that changed something.
+fn choose_store(paths: &Paths, args: &Args, asks: bool) -> Result<bool> {
     let config = Config::load(&paths.config())?;
     let wanted = match args.store {
         Some(place) => place,
         None if asks => ask_store(config.store.kind)?,
-        None => return Ok(()),
+        None => return Ok(false),
     };
     let kind = match wanted {
         Place::Keyring => StoreKind::Keyring,
@@ -120,14 +133,40 @@ fn choose_store(paths: &Paths, args: &Args, asks: bool) -> Result<()> {
         && !path.is_file()
     {
         return Err(Error::new(Code::NotFound, format!("there is no identity file {}", path.display()))
-            .hint(format!("age-keygen -o {}", path.display())));
+            .hint(format!("age-keygen -o {}", super::quote::word(&path.display().to_string()))));
     }
     let chosen = StoreConfig { kind, identity, ..config.store.clone() };
     if chosen == config.store && paths.config().is_file() {
-        return Ok(());
+        return Ok(false);
+    }
+    if kind == StoreKind::File {
+        fits(&paths.store_file(), chosen.identity.as_deref())?;
     }
     crate::sys::private_dir(&paths.config_dir)?;
-    config::edit::set_store(&paths.config(), &chosen)
+    config::edit::set_store(&paths.config(), &chosen)?;
+    Ok(true)
+}
+
+/// `age-encryption.org/v1`, a line end and `-> scryp` in base64: how an armored file with a passphrase begins.
+const ARMORED_SCRYPT: &[u8] = b"YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlw";
+
+/// Refuses what would make a file that is there already one that nothing opens: what it is sealed with is
+/// chosen when it is made.
+fn fits(file: &Path, identity: Option<&Path>) -> Result<()> {
+    let mut head = Vec::new();
+    if std::fs::File::open(file).and_then(|file| file.take(512).read_to_end(&mut head)).is_err() || head.is_empty() {
+        return Ok(());
+    }
+    let has = |stanza: &[u8]| head.windows(stanza.len()).any(|part| part == stanza);
+    let shown = file.display();
+    let detail = match (has(b"-> scrypt ") || has(ARMORED_SCRYPT), identity) {
+        (true, Some(_)) => format!("{shown} is there already and has a passphrase: an identity does not open it"),
+        (false, None) => format!("{shown} is there already and is encrypted to an identity: no passphrase opens it"),
+        _ => return Ok(()),
+    };
+    let word = super::quote::word(&shown.to_string());
+    let (with, hint) = (format!("mv {word} {word}.old"), "begins anew, without the credentials that are in it");
+    Err(Error::new(Code::Exists, detail).hint(format!("`{with}` {hint}")))
 }
 
 fn ask_store(now: StoreKind) -> Result<Place> {
@@ -165,11 +204,11 @@ fn install_service(paths: &Paths, args: &Args, asks: bool) -> Result<()> {
 }
 
 /// A daemon that has read the config as it is now: one that runs with another store is told to stop.
-fn restarted(paths: &Paths) -> Result<Client> {
+fn restarted(paths: &Paths, changed: bool) -> Result<Client> {
     let mut client = Client::connect(paths, true)?;
     let status: Status = client.get("/v1/status")?;
     let config = Config::load(&paths.config())?;
-    if status.store.kind == config.store.kind && status.config.error.is_none() {
+    if !changed && status.store.kind == config.store.kind && status.config.error.is_none() {
         return Ok(client);
     }
     drop(client);
@@ -281,4 +320,26 @@ fn first_token(cx: &Context, client: &mut Client, name: &str) -> Result<u8> {
             styled(DIM, &format!("try: hallpass exec --grant {name}:{} -- env", minted.scope))
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_what_it_is_sealed_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, identity) = (dir.path().join("c.age"), Path::new("key.txt"));
+        assert!(fits(&file, Some(identity)).is_ok() && fits(&file, None).is_ok());
+        let binary = "age-encryption.org/v1\n-> scrypt aaaa 18\nbbbb\n".to_owned();
+        let armored = format!("-----BEGIN AGE ENCRYPTED FILE-----\n{}dCBh\n", str::from_utf8(ARMORED_SCRYPT).unwrap());
+        for head in [binary, armored] {
+            std::fs::write(&file, head).unwrap();
+            assert!(fits(&file, None).is_ok());
+            assert_eq!(fits(&file, Some(identity)).unwrap_err().code, Code::Exists);
+        }
+        std::fs::write(&file, "age-encryption.org/v1\n-> X25519 aaaa\nbbbb\n").unwrap();
+        assert!(fits(&file, Some(identity)).is_ok());
+        assert_eq!(fits(&file, None).unwrap_err().code, Code::Exists);
+    }
 }

@@ -63,7 +63,7 @@ pub fn run(cx: &Context, args: &Args) -> Result<u8> {
     }
     input::confirm("Trust it?", args.yes)?;
     let state: Trust = client.post("/v1/trust", &ask(false, false, Some(seen.digest)))?;
-    cx.show(&state, |t| safe(&format!("{} is trusted until it changes", t.file)))
+    cx.show(&state, |t| safe(&format!("{} is trusted until it changes; a shell that follows projects takes it up on the next way in (cd .. && cd -)", t.file)))
 }
 
 /// The nearest folder upwards with a project file; does not look at the file itself.

@@ -20,6 +20,8 @@ use crate::{
 
 /// How long the daemon may take to bind its socket.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long after losing the race for the lock another try is made.
+const LOST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What of the client's environment the daemon gets. A client may be an assistant's child whose
 /// environment holds keys; none of that is the daemon's business.
@@ -61,6 +63,7 @@ pub(super) fn start<T>(paths: &Paths, mut connect: impl FnMut() -> Result<Option
     let until = Instant::now() + START_TIMEOUT;
     let mut pause = Duration::from_millis(2);
     let mut dead = false;
+    let mut lost: Option<Instant> = None;
     loop {
         if let Some(connection) = connect()? {
             return Ok(connection);
@@ -68,9 +71,14 @@ pub(super) fn start<T>(paths: &Paths, mut connect: impl FnMut() -> Result<Option
         if dead {
             return Err(died(paths));
         }
-        // One that lost the race for the lock ends at once; the winner's socket comes soon.
+        // One that lost the race for the lock ends at once; the winner's socket comes soon, or the winner is one
+        // that has closed its socket and is about to end.
         match child.try_wait() {
-            Ok(Some(status)) if status.code() == Some(3) => {}
+            Ok(Some(status)) if status.code() == Some(3) => {
+                if lost.get_or_insert_with(Instant::now).elapsed() >= LOST_PAUSE {
+                    (child, lost) = (spawn(paths)?, None);
+                }
+            }
             Ok(Some(_)) => dead = true,
             _ => {}
         }

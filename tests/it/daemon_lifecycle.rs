@@ -219,6 +219,28 @@ fn a_client_starts_the_daemon_unless_told_not_to() {
 }
 
 #[test]
+fn a_client_starts_the_daemon_after_one_that_is_still_ending() {
+    let mut home = Home::new(MEMORY);
+    let run = home.path().join("run");
+    fs::create_dir(&run).unwrap();
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).unwrap();
+    // As a daemon leaves it that has closed its socket and has not ended yet.
+    let lock = fs::File::create(run.join("daemon.lock")).unwrap();
+    fs::set_permissions(run.join("daemon.lock"), fs::Permissions::from_mode(0o600)).unwrap();
+    lock.lock().unwrap();
+    let mut command = home.command(["--json", "status"]);
+    command.env("HALLPASS_AUTOSTART", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let client = command.spawn().unwrap();
+    let log = home.path().join("state/daemon.log");
+    wait_until("one was started in vain", || fs::read_to_string(&log).is_ok_and(|text| text.contains("error:")));
+    drop(lock);
+    let output = client.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    home.also_kill(i32::try_from(status["pid"].as_i64().unwrap()).unwrap());
+}
+
+#[test]
 fn a_folder_that_others_may_write_is_closed_to_them() {
     let mut home = Home::new(MEMORY);
     fs::create_dir(home.path().join("run")).unwrap();

@@ -2,7 +2,11 @@
 
 use super::Check;
 use crate::{
-    api::{credential::StoreState, problem::Code, status::Status},
+    api::{
+        credential::{StoreKind, StoreState},
+        problem::Code,
+        status::Status,
+    },
     client::{Client, autostart_wanted, last_log_line},
     config::Config,
     paths::Paths,
@@ -59,7 +63,11 @@ fn running(status: &Status) -> Vec<Check> {
         (_, error) => Check::fail(
             "gateway port",
             error.clone().unwrap_or_else(|| "the gateway is not bound".into()),
-            "ss -ltnp | grep 127.0.0.1; stop what has the port, or set another under [gateway] in config.toml",
+            format!(
+                "ss -ltnp | grep 127.0.0.1; stop what has the port, or set another under [gateway] in config.toml; \
+                 then kill {}: the next command starts the daemon anew",
+                status.pid
+            ),
         ),
     });
     let detail = status.store.detail.clone().unwrap_or_else(|| status.store.place.clone());
@@ -70,8 +78,13 @@ fn running(status: &Status) -> Vec<Check> {
         }
         StoreState::Unavailable => Check::fail(
             "store",
-            format!("the {} store cannot be reached: {detail}", status.store.kind),
-            "start the keyring's service, or choose the file store with `hallpass setup`",
+            format!("{}: {detail}", status.store.kind),
+            match status.store.kind {
+                StoreKind::Keyring => {
+                    "start the keyring's service, or choose the file store with `hallpass setup`".into()
+                }
+                _ => format!("look at {} and at [store] in {}", status.store.place, status.config.path),
+            },
         ),
     });
     checks.extend(status.config.error.clone().map(|error| {
@@ -81,6 +94,13 @@ fn running(status: &Status) -> Vec<Check> {
             format!("mend {}", status.config.path),
         )
     }));
+    if is_newer(status) {
+        checks.push(Check::warn(
+            "config in force",
+            format!("{} was changed after the daemon read it", status.config.path),
+            format!("kill -HUP {}; a change of the port needs a new start: kill {0}", status.pid),
+        ));
+    }
     checks.push(match &status.audit.error {
         None => Check::ok("audit writing", &status.audit.path),
         Some(error) => Check::fail(
@@ -96,6 +116,14 @@ fn running(status: &Status) -> Vec<Check> {
         Check::ok("connections", format!("{open} of {limit}"))
     });
     checks
+}
+
+/// Whether the config was written by hand since the daemon read it; writing by a verb reads it too.
+fn is_newer(status: &Status) -> bool {
+    let written = std::fs::metadata(&status.config.path).and_then(|meta| meta.modified()).ok();
+    let written = written.and_then(|time| jiff::Timestamp::try_from(time).ok());
+    let read = status.config.loaded_at.parse::<jiff::Timestamp>().ok();
+    matches!((written, read), (Some(written), Some(read)) if written.as_second() > read.as_second())
 }
 
 fn version(status: &Status) -> Check {
