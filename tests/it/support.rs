@@ -235,9 +235,24 @@ pub fn own_session(command: &mut Command) {
     unsafe { command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(Into::into)) };
 }
 
+/// Starts a command. A program that a test has just copied may still be open for writing in a process that another
+/// test forked in that moment and that has not yet become its own program (ETXTBSY): that passes by itself.
+fn spawn(command: &mut Command) -> Child {
+    let mut started = None;
+    wait_until("the program can be run", || match command.spawn() {
+        Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => false,
+        other => {
+            started = Some(other.unwrap());
+            true
+        }
+    });
+    started.unwrap()
+}
+
 /// Runs a command with this standard input.
 pub fn run(mut command: Command, input: &[u8]) -> Ran {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn(&mut command);
     let mut stdin = child.stdin.take().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     std::thread::scope(|scope| {
