@@ -1,12 +1,12 @@
 //! `/proc`: the caller and its ancestors.
 //!
 //! Owns parsing proc_pid_stat(5) and the command line of interpreters. Cheap on purpose, it runs for each
-//! mint: per process one descriptor of its folder (which also keeps the reads on one and the same
-//! process), one read, one readlink.
+//! mint: per process one file that is read and one link. The reads of one process are not tied to each other;
+//! for the caller the pidfd is asked after the last of them, and for its ancestors they are labels.
 
 use rustix::{
-    fd::{AsFd, OwnedFd},
-    fs::{CWD, Mode, OFlags, openat, readlinkat},
+    fd::AsFd,
+    fs::{Mode, OFlags, open, readlink},
 };
 
 use crate::{
@@ -25,11 +25,13 @@ pub(in crate::sys) fn evidence(caller: &Caller) -> Evidence {
     let mut evidence = Evidence::of_uid(caller.uid);
     let mut pid = caller.pid;
     while pid > 0 && evidence.chain.len() < MAX_DEPTH {
-        let Some((folder, stat)) = look_at(pid) else { break };
+        let Some(stat) = look_at(pid) else { break };
         // A parent that is younger than its child is not its parent: the pid was reused meanwhile.
         if evidence.chain.last().is_some_and(|child| child.key.start < stat.start) {
             break;
         }
+        let exe = exe_of(pid);
+        let script = script::of(exe.as_deref(), &stat.name, || read_some(pid, "cmdline", 4096));
         if evidence.chain.is_empty() {
             // The pin is asked after the process was read: still alive now means it was the caller then.
             if caller.pidfd.as_ref().is_some_and(|pidfd| has_ended(pidfd.as_fd())) {
@@ -39,8 +41,6 @@ pub(in crate::sys) fn evidence(caller: &Caller) -> Evidence {
             evidence.terminal = stat.tty != 0;
             evidence.pinned = caller.pidfd.is_some();
         }
-        let exe = exe_of(&folder);
-        let script = script::of(exe.as_deref(), &stat.name, || read_some(&folder, "cmdline", 4096));
         evidence.chain.push(Process { key: ProcessKey { pid, start: stat.start }, name: stat.name, exe, script });
         pid = stat.parent;
     }
@@ -56,7 +56,7 @@ pub(in crate::sys) fn key(pid: i32) -> Option<ProcessKey> {
     if pid <= 0 {
         return None;
     }
-    look_at(pid).map(|(_, stat)| ProcessKey { pid, start: stat.start })
+    look_at(pid).map(|stat| ProcessKey { pid, start: stat.start })
 }
 
 /// The program the process runs now: its executable, else the kernel's name for it.
@@ -66,7 +66,7 @@ pub(in crate::sys) fn program(pid: i32) -> Option<String> {
     }
     match rustix::fs::readlink(format!("/proc/{pid}/exe"), Vec::with_capacity(128)) {
         Ok(link) => Some(String::from_utf8_lossy(link.to_bytes()).into_owned()),
-        Err(_) => look_at(pid).map(|(_, stat)| stat.name),
+        Err(_) => look_at(pid).map(|stat| stat.name),
     }
 }
 
@@ -80,11 +80,8 @@ struct Stat {
     start: u64,
 }
 
-fn look_at(pid: i32) -> Option<(OwnedFd, Stat)> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty()).ok()?;
-    let stat = parse(&read_some(&folder, "stat", 1024)?)?;
-    Some((folder, stat))
+fn look_at(pid: i32) -> Option<Stat> {
+    parse(&read_some(pid, "stat", 1024)?)
 }
 
 /// The kernel's name may hold spaces and parentheses, so the fields count from the last `)`. A zombie has
@@ -108,14 +105,14 @@ fn parse(stat: &[u8]) -> Option<Stat> {
 
 /// The executable's path; `None` for a kernel thread, another user's process, or one that is not dumpable.
 /// The mark of a file that was replaced while it runs (an update) is taken off: it is the same program.
-fn exe_of(folder: &OwnedFd) -> Option<String> {
-    let link = readlinkat(folder, "exe", Vec::with_capacity(128)).ok()?;
+fn exe_of(pid: i32) -> Option<String> {
+    let link = readlink(format!("/proc/{pid}/exe"), Vec::with_capacity(128)).ok()?;
     let path = String::from_utf8_lossy(link.to_bytes()).into_owned();
     Some(path.strip_suffix(" (deleted)").map_or(path.clone(), Into::into))
 }
 
-fn read_some(folder: &OwnedFd, name: &str, most: usize) -> Option<Vec<u8>> {
-    let file = openat(folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+fn read_some(pid: i32, name: &str, most: usize) -> Option<Vec<u8>> {
+    let file = open(format!("/proc/{pid}/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut buffer = vec![0; most];
     let mut len = 0;
     while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
