@@ -74,11 +74,12 @@ pub(super) fn start<T>(paths: &Paths, mut connect: impl FnMut() -> Result<Option
         // One that lost the race for the lock ends at once; the winner's socket comes soon, or the winner is one
         // that has closed its socket and is about to end.
         match child.try_wait() {
-            Ok(Some(status)) if status.code() == Some(3) => {
-                if lost.get_or_insert_with(Instant::now).elapsed() >= LOST_PAUSE {
-                    (child, lost) = (spawn(paths)?, None);
-                }
+            Ok(Some(status))
+                if status.code() == Some(3) && lost.get_or_insert_with(Instant::now).elapsed() >= LOST_PAUSE =>
+            {
+                (child, lost) = (spawn(paths)?, None);
             }
+            Ok(Some(status)) if status.code() == Some(3) => {}
             Ok(Some(_)) => dead = true,
             _ => {}
         }
