@@ -77,7 +77,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
             cx.post(&path(&name, "/enable"), &(), |p: &Principal| format!("{} is enabled", p.name))
         }
         Verb::Remove { name } => cx.delete(&path(&name, ""), |_: &Done| {
-            format!("{name} is removed; its tokens ended, its grants stay: `hallpass grant list`")
+            format!("{name} is removed; its tokens ended, and its grants are removed with it")
         }),
     }
 }

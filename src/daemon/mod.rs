@@ -98,7 +98,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     let at_once = CancellationToken::new();
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
-    state.keep_audit_synced();
+    state.tidy_after_activity();
 
     let served = TaskTracker::new();
     let budget = |most: u64| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX >> 4)));
@@ -130,7 +130,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
         });
     });
     ready();
-    sys::memory::release_startup_code();
+    sys::memory::release_code();
     tracing::info!("hallpass {} is ready at {}", env!("CARGO_PKG_VERSION"), state.paths.socket().display());
     tokio::join!(api, local, remote);
 

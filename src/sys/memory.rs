@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-/// Gives the pages of code back that only the start-up needed.
-pub fn release_startup_code() {
+/// Gives the pages of code back that were needed so far and may not be again soon.
+pub fn release_code() {
     super::platform::release_code();
 }
 

@@ -48,7 +48,7 @@ pub async fn add(state: &Rc<State>, caller: &Caller, request: AddCredential) -> 
     let value = checked(value)?;
     if state.names.borrow().credential(&name).is_some() {
         return Err(Error::new(Code::Exists, format!("there is a credential {name:?} already"))
-            .hint(format!("hallpass credential rotate {name} replaces its value")));
+            .hint(format!("`hallpass credential rotate {name}` replaces its value")));
     }
     let issuer = issuer_for(state, &name, route, base_url)?;
     let store = state.store.borrow().clone();

@@ -32,12 +32,22 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddGrant) -> Result<Gran
         None => state.registered(&request.principal)?,
     };
     known_scopes(state, &request.what)?;
+    if request.max_ttl_seconds.is_some_and(|ttl| ttl == 0 || ttl > config::MAX_TTL.as_secs()) {
+        let most = human_time(config::MAX_TTL);
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("a grant's tokens live for at most {most}, and not for 0s"),
+        )
+        .hint(format!("--ttl {most}; longer work mints again")));
+    }
+    state.audit_ready()?;
     let id = format!("grant-{:08x}", u32::from_le_bytes(state.random()?));
-    let line = format!("{} for {}", request.what, request.principal);
-    state
-        .record(Record::new("grant.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&line))?;
+    let line = format!("{id}: {} for {}", request.what, request.principal);
     config::edit::add_grant(&state.paths.config(), &request, &id)?;
     state.reload()?;
+    state.record_after(
+        Record::new("grant.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&line),
+    );
     let settings = state.settings();
     let added = settings.config.grants.iter().find(|grant| grant.id == id);
     added.map(wire).ok_or_else(|| Error::internal("the grant was written and is not in the config"))

@@ -10,6 +10,7 @@ use crate::{
         problem::Code,
     },
     audit::{Decision, Record},
+    config,
     daemon::state::{State, callers::Caller, names::PrincipalRecord},
     error::{Error, Result},
     principal::Kind,
@@ -83,7 +84,7 @@ pub fn enable(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Principa
     Ok(wire(&record))
 }
 
-/// Removes one and ends what it holds; its grants stay in the config and serve nobody.
+/// Removes one with its grants, and ends what it holds.
 pub fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
     let identity = state.human_only(caller, "removing a principal")?;
     find(state, name)?;
@@ -92,9 +93,15 @@ pub fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
     if comes_back && settings.config.grants.iter().any(|grant| grant.principal == name) {
         // It is registered again when it is next seen, and would have its grants again.
         return Err(Error::new(Code::InUse, format!("{name} is named by its process, and has grants"))
-            .hint(format!("hallpass principal disable {name}, or remove its grants first")));
+            .hint(format!("`hallpass principal disable {name}`, or remove its grants first")));
     }
     end_all(state, name)?;
+    // With it go its grants: another principal of that name must not find them.
+    // From the last to the first: one without an id is named by its place in the file.
+    for grant in settings.config.grants.iter().rev().filter(|grant| grant.principal == name) {
+        config::edit::remove_grant(&state.paths.config(), &grant.id)?;
+    }
+    state.reload()?;
     state.forget_principal(name)?;
     state.record_after(
         Record::new("principal.remove", &identity.principal, identity.kind).decision(Decision::Done).detail(name),

@@ -35,7 +35,7 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddRoute) -> Result<Rout
     new_name("route", &request.name)?;
     if is_custom(state, &request.name) {
         return Err(Error::new(Code::Exists, format!("there is a route {:?} already", request.name))
-            .hint(format!("hallpass route remove {} first, or edit config.toml", request.name)));
+            .hint(format!("`hallpass route remove {}` first, or edit config.toml", request.name)));
     }
     let route = catalogue::from_wire(&request)?;
     if state.gateway_port.get().is_some_and(|port| points_at(&route.base_url, port)) {
@@ -68,7 +68,7 @@ pub fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
     let uses = |kind: &IssuerKind| matches!(kind, IssuerKind::Gateway { route, .. } if route == name);
     if let Some((issuer, _)) = settings.config.issuers.iter().find(|(_, i)| !built_in && uses(&i.kind)) {
         return Err(Error::new(Code::InUse, format!("issuer {issuer} uses the route {name}"))
-            .hint(format!("hallpass credential remove {issuer} first")));
+            .hint(format!("`hallpass credential remove {issuer}` first")));
     }
     config::edit::remove_route(&state.paths.config(), name)?;
     state.reload()?;

@@ -204,22 +204,26 @@ impl State {
         written
     }
 
-    /// Starts bringing the audit log to the disk every few seconds, while there is something to bring.
-    /// It is off the reply path: an answer waits for the write, not for the disk.
-    pub fn keep_audit_synced(self: &Rc<Self>) {
+    /// Starts the work that follows on activity, off the reply path: the audit log is brought to the disk every few
+    /// seconds while there is something to bring, and once it is quiet again the pages of code that were needed
+    /// are given back. Nothing runs while nothing happens.
+    pub fn tidy_after_activity(self: &Rc<Self>) {
         let state = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        let work = async move {
             loop {
-                tokio::select! {
-                    () = state.shutdown.cancelled() => return,
-                    () = state.audit_written.notified() => {}
+                state.audit_written.notified().await;
+                loop {
+                    tokio::time::sleep(AUDIT_SYNC).await;
+                    state.sync_audit();
+                    if tokio::time::timeout(AUDIT_SYNC, state.audit_written.notified()).await.is_err() {
+                        break;
+                    }
                 }
-                tokio::select! {
-                    () = state.shutdown.cancelled() => return,
-                    () = tokio::time::sleep(AUDIT_SYNC) => state.sync_audit(),
-                }
+                crate::sys::memory::release_code();
             }
-        });
+        };
+        let stop = self.shutdown.clone();
+        tokio::task::spawn_local(async move { stop.run_until_cancelled(work).await });
     }
 
     /// Writes an audit record of something that cannot be undone or was refused anyway. A failure is
