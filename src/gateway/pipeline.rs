@@ -51,7 +51,7 @@ pub(super) async fn answer<B: Backend>(
     let response = match outcome {
         Ok(response) => response,
         Err(error) => {
-            let retry_after = trail.pass.as_ref().and_then(|pass| gateway.backend.retry_after(pass));
+            let retry_after = trail.pass.as_deref().and_then(|pass| gateway.backend.retry_after(pass));
             (trail.code, trail.detail) = (Some(error.code), Some(error.detail.clone()));
             problem(error, retry_after, unread)
         }
@@ -92,7 +92,8 @@ async fn forward<B: Backend>(
 
     let presented = token_place::find(request.headers(), target.query(), &route.auth)?;
     let pass = admit(backend, peer, presented, &route.name).await?;
-    let pass = trail.pass.insert(pass).clone();
+    let pass = Rc::new(pass);
+    trail.pass = Some(Rc::clone(&pass));
     if pass.route != route.name {
         return Err(Error::new(
             Code::OutsideScope,
@@ -255,7 +256,7 @@ struct Trail<B: Backend> {
     method: http::Method,
     route: Option<String>,
     path: String,
-    pass: Option<Pass>,
+    pass: Option<Rc<Pass>>,
     scope: Option<Scope>,
     resource: Option<Resource>,
     code: Option<Code>,
@@ -284,7 +285,7 @@ impl<B: Backend> Trail<B> {
     fn close(&mut self, status: u16) {
         self.closed = true;
         self.backend.record(
-            self.pass.as_ref(),
+            self.pass.as_deref(),
             &Outcome {
                 route: self.route.as_deref(),
                 method: self.method.as_str(),
