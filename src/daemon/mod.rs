@@ -33,6 +33,8 @@ use state::{State, Upstreams, callers::Caller};
 
 /// How long connections that are being served get when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long to wait before the gateway's port is tried again.
+const PORT_AGAIN: Duration = Duration::from_secs(2);
 /// File descriptors kept back for the store, the database, the log and upstreams.
 const RESERVED_FDS: u64 = 64;
 /// The most connections on one kind of socket, whatever the limit allows.
@@ -122,7 +124,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
             drop((open, permit));
         });
     });
-    let remote = accept_tcp(tcp.as_ref(), budget(budgets.tcp), stop.clone(), |stream, permit| {
+    let remote = accept_tcp(&state, tcp, budget(budgets.tcp), stop.clone(), |stream, permit| {
         let (gateway, stop, open) = (Rc::clone(&gateway), stop.clone(), Open::new(&state.connections));
         served.spawn_local(async move {
             gateway::serve_connection(stream, None, gateway, stop).await;
@@ -173,15 +175,22 @@ impl Budgets {
     }
 }
 
+/// Serves the gateway's port, and tries again for it while somebody else has it.
 async fn accept_tcp(
-    listener: Option<&TcpListener>,
+    state: &State,
+    mut listener: Option<TcpListener>,
     permits: Arc<Semaphore>,
     stop: CancellationToken,
     serve: impl Fn(<TcpListener as Accept>::Stream, tokio::sync::OwnedSemaphorePermit),
 ) {
-    match listener {
-        Some(listener) => accept_loop(listener, permits, stop, serve).await,
-        None => stop.cancelled().await,
+    loop {
+        if let Some(listener) = &listener {
+            return accept_loop(listener, permits, stop, serve).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PORT_AGAIN) => listener = open_gateway(state).await,
+        }
     }
 }
 
@@ -194,6 +203,7 @@ async fn open_gateway(state: &State) -> Option<TcpListener> {
     match bound {
         Ok((listener, port)) => {
             state.gateway_port.set(Some(port));
+            *state.gateway_error.borrow_mut() = None;
             if wanted.is_none()
                 && let Err(error) = config::edit::set_gateway_port(&state.paths.config(), port)
             {
@@ -204,8 +214,10 @@ async fn open_gateway(state: &State) -> Option<TcpListener> {
         Err(error) => {
             let port = wanted.map_or_else(|| "any port".into(), |port| format!("port {port}"));
             let text = format!("{port} on 127.0.0.1 cannot be bound: {error}");
-            tracing::error!("{text}");
-            *state.gateway_error.borrow_mut() = Some(text);
+            let before = state.gateway_error.borrow_mut().replace(text.clone());
+            if before.as_ref() != Some(&text) {
+                tracing::error!("{text}");
+            }
             None
         }
     }

@@ -382,4 +382,7 @@ fn a_port_that_is_taken_is_told_and_nothing_hangs() {
     let status = home.json("status");
     assert!(status["gateway"]["error"].as_str().unwrap().contains(&port.to_string()), "{status}");
     assert_eq!(status["gateway"]["url"], serde_json::Value::Null);
+    drop(taken);
+    wait_until("the port is taken once it is free", || home.json("status")["gateway"]["url"].is_string());
+    assert_eq!(home.json("status")["gateway"]["error"], serde_json::Value::Null);
 }

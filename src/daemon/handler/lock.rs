@@ -3,11 +3,15 @@
 use std::rc::Rc;
 
 use crate::{
-    api::credential::{StoreStatus, Unlock},
+    api::{
+        credential::{StoreKind, StoreStatus, Unlock},
+        problem::Code,
+    },
     audit::{Decision, Record},
     daemon::state::{State, callers::Caller},
-    error::Result,
+    error::{Error, Result},
     secret::Secret,
+    store::StoreError,
 };
 
 /// Forgets every credential in memory and locks the store. Anyone of this user may: it only takes
@@ -25,7 +29,15 @@ pub async fn unlock(state: &Rc<State>, caller: &Caller, request: Unlock) -> Resu
     let identity = state.human_only(caller, "unlocking the store")?;
     let passphrase = request.passphrase.map(|text| Secret::take_string(text.expose().to_owned()));
     let store = state.store.borrow().clone();
-    store.unlock(passphrase).await?;
+    store.unlock(passphrase).await.map_err(|error| match (error, state.settings().config.store.kind) {
+        // To say "unlock it" would lead in a circle.
+        (StoreError::Locked, StoreKind::Keyring) => Error::new(
+            Code::StoreLocked,
+            "the keyring is still locked: its own prompt was not answered, or there is none",
+        )
+        .hint("unlock it with your desktop's password manager (Seahorse, KWalletManager), or log in again"),
+        (error, _) => error.into(),
+    })?;
     state.record_after(Record::new("store.unlock", &identity.principal, identity.kind).decision(Decision::Done));
     Ok(store.status().await)
 }
