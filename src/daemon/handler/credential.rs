@@ -226,7 +226,8 @@ fn issuers_of(state: &State, credential: &str) -> Vec<String> {
     mine.map(|(name, _)| name.clone()).collect()
 }
 
-/// A value that can be sent in a header: not empty, not endless, no line break in it.
+/// A value that can be a credential: not empty and not endless. Whether it fits into a header is judged where it is
+/// injected: a key file with line breaks may rest here, and never reaches a header.
 fn checked(value: SecretText) -> Result<Secret> {
     let secret = Secret::take_string(value.expose().to_owned());
     let wrong = match secret.len() {
