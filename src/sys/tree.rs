@@ -31,10 +31,11 @@ pub fn below() -> Vec<Below> {
     descendants(me, read_all())
 }
 
-/// This process's session.
-#[cfg(unix)]
+/// This process's session; 0 where its leader is outside this pid namespace (a container that was entered
+/// without setsid(2)). Read from `/proc`, as it is for the processes below: rustix's `getsid` cannot say 0.
 pub fn session() -> i32 {
-    rustix::process::getsid(None).map_or(0, |pid| pid.as_raw_nonzero().get())
+    let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    parse(&line).map_or(0, |this| this.session)
 }
 
 /// The signals that this process was started with as ignored, as a bit mask (signal 1 is bit 0).

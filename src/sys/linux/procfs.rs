@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(Some(parent.key), key(std::process::id() as i32));
         assert_eq!(parent.exe.as_deref(), std::env::current_exe().unwrap().to_str());
         assert_eq!(seen.chain.last().unwrap().key.pid, 1, "the chain goes up to init");
-        assert_eq!(seen.session, rustix::process::getsid(None).unwrap().as_raw_nonzero().get());
+        assert_eq!(seen.session, crate::sys::tree::session());
         child.kill().unwrap();
         // Dead but not reaped, then reaped: neither is a process any more.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
