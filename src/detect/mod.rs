@@ -4,8 +4,20 @@
 //! secret. Pure: it opens no file, keeps no text, and no input makes it fail. It never says what to do about a
 //! finding; that is `quarantine`'s.
 
+pub mod check;
+mod engine;
+pub mod fingerprint;
+mod generic;
 pub mod kind;
+mod name;
 pub mod parse;
+mod placeholder;
+mod random;
+mod reference;
+pub mod rule;
+mod utf16;
+
+pub use engine::Detector;
 
 use std::ops::Range;
 

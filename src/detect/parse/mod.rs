@@ -3,6 +3,8 @@
 //! Owns one parser per kind, behind one shape. A parser never fails: what it cannot read it gives up, and the
 //! file is then read as text. It judges nothing.
 
+pub mod text;
+
 use std::ops::Range;
 
 use super::kind::FileKind;
