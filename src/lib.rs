@@ -18,6 +18,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod detect;
 pub mod error;
 pub mod exec;
 pub mod gateway;
