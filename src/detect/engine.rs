@@ -368,8 +368,8 @@ fn automaton(words: &[&str]) -> Option<AhoCorasick> {
 
 /// Whether the rule's other conditions hold for the value.
 fn holds(rule: &Rule, value: &[u8]) -> bool {
-    !is_placeholder(value, true)
-        && !(rule.class == Class::Likely && is_reference(value))
+    let stands_for_one = is_placeholder(value, true) || (rule.class == Class::Likely && is_reference(value));
+    !stands_for_one
         && (rule.entropy == 0.0 || entropy(value) >= rule.entropy)
         && rule.check.is_none_or(|name| check::named(name).is_some_and(|check| check(value)))
 }
