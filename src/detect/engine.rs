@@ -412,7 +412,7 @@ fn text_document(bytes: &[u8], hits: &[(usize, Option<usize>)]) -> Document {
         }
         let line = line_at(bytes, *at);
         end = line.end.max(at + 1);
-        parse::text::assignments(bytes, line, &mut document);
+        parse::text::assignments(bytes, line, false, &mut document);
     }
     document
 }
