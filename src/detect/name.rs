@@ -302,6 +302,11 @@ pub(super) fn says(name: &[u8]) -> Says {
     if secret && !negated(&words) { Says::Secret } else { Says::Nothing }
 }
 
+/// Whether a file of one issuer may keep its secret under this name.
+pub(super) fn may_be_secret(name: &[u8]) -> bool {
+    says(name) != Says::Nothing || words(name).iter().any(|word| matches!(word.as_str(), "key" | "token" | "pass"))
+}
+
 /// The words of a name, in lower case: `apiKey`, `API_KEY` and `api-key` are the same two.
 pub(super) fn words(name: &[u8]) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();

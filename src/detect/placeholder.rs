@@ -382,9 +382,9 @@ pub(super) fn is_placeholder(value: &[u8], generated: bool) -> bool {
             || has("xxxxx")
             || has("*****")
             || has(".....")
-            || is_run(&lower);
+            || is_run(&lower, 10);
     }
-    STRONG.iter().any(|word| has(word)) || is_run(&lower) || is_weak(&lower) || value.contains(&b'\xe2')
+    STRONG.iter().any(|word| has(word)) || is_run(&lower, 7) || is_weak(&lower) || value.contains(&b'\xe2')
 }
 
 /// Whether it is put together from nothing but words that stand for a secret: `postgres`, `my-secret-token-123`.
@@ -416,7 +416,7 @@ fn consists_of_weak_words(text: &[u8]) -> bool {
 }
 
 /// Mostly one character, or mostly a row of neighbours (`abcdef`, `123456`).
-fn is_run(lower: &[u8]) -> bool {
+fn is_run(lower: &[u8], most: usize) -> bool {
     if lower.len() < 4 {
         return true;
     }
@@ -433,7 +433,7 @@ fn is_run(lower: &[u8]) -> bool {
     let same = steps(|a, b| a == b);
     let row = steps(|a, b| b == a.wrapping_add(1) && b.is_ascii_alphanumeric());
     let distinct = lower.iter().collect::<std::collections::HashSet<_>>().len();
-    same >= 7
+    same >= most
         || row >= 8
         || distinct <= 3
         || (same * 2 >= lower.len() && lower.len() >= 6)
