@@ -65,7 +65,7 @@ impl Hole {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Change {
     pub(super) inode: u64,
-    pub(super) modified_ns: i128,
+    pub(super) modified_ns: i64,
     pub(super) before: Print,
     pub(super) after: Print,
 }

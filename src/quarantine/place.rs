@@ -52,7 +52,7 @@ pub(super) struct Stamp {
     pub(super) device: u64,
     pub(super) inode: u64,
     pub(super) size: u64,
-    pub(super) modified_ns: i128,
+    pub(super) modified_ns: i64,
 }
 
 impl Place {
@@ -166,7 +166,7 @@ pub(super) fn stamp(file: &File) -> io::Result<Stamp> {
 }
 
 fn stamp_of(metadata: &std::fs::Metadata) -> Stamp {
-    let modified_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    let modified_ns = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
     Stamp { device: metadata.dev(), inode: metadata.ino(), size: metadata.len(), modified_ns }
 }
 

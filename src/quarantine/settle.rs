@@ -84,7 +84,7 @@ impl Quarantine {
             }
             Found::Old => Ok(self.drop_take(item, true)),
             // It was taken out and the file saved again since.
-            Found::Other if self.refers(item) => {
+            Found::Other if self.refers(item)? => {
                 self.append(Record::Taken { id: item.id.clone() })?;
                 Ok(Outcome::Taken)
             }
@@ -193,11 +193,18 @@ impl Quarantine {
         }
     }
 
-    /// True when a reference of the item stands in its file.
-    fn refers(&self, item: &Item) -> bool {
-        let Ok(place) = Place::at(item.target.clone()) else { return false };
-        let Ok(Some(look)) = place.read(&place.name) else { return false };
-        item.holes.iter().any(|hole| !standing(&look.bytes, &hole.replacement).is_empty())
+    /// True when a reference of the item stands in its file, and the vault has what belongs there.
+    fn refers(&self, item: &Item) -> Result<bool, TakeError> {
+        let Ok(place) = Place::at(item.target.clone()) else { return Ok(false) };
+        let Ok(Some(look)) = place.read(&place.name) else { return Ok(false) };
+        if item.holes.iter().all(|hole| standing(&look.bytes, &hole.replacement).is_empty()) {
+            return Ok(false);
+        }
+        match self.vault.get(&raw_name(&item.id)) {
+            Ok(_) => Ok(true),
+            Err(VaultError::Gone) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn append(&mut self, record: Record) -> Result<(), TakeError> {
