@@ -20,7 +20,9 @@ mod lock;
 mod man;
 mod mint;
 pub mod output;
+mod places;
 mod principal;
+mod quarantine;
 mod quote;
 mod references;
 mod route;
@@ -73,6 +75,8 @@ enum Command {
     Demo(demo::Args),
     /// Find the secrets that lie in files
     Scan(scan::Arguments),
+    /// Take secrets out of files and leave references that work; put them back
+    Quarantine(quarantine::Arguments),
     /// The long-lived secrets that hallpass keeps
     #[command(subcommand)]
     Credential(credential::Verb),
@@ -176,6 +180,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Setup(args) => setup::run(&cx, args),
         Command::Demo(args) => demo::run(&cx, &args),
         Command::Scan(args) => scan::run(&cx, args),
+        Command::Quarantine(args) => quarantine::run(&cx, args),
         Command::Credential(verb) => credential::run(&cx, verb),
         Command::Lock => lock::lock(&cx),
         Command::Unlock(args) => lock::unlock(&cx, &args),
