@@ -9,9 +9,7 @@ use super::{
     context::Context,
     output,
     quote::{Syntax, is_variable},
-    task, trust,
-    waiting::Note,
-    when,
+    task, trust, waiting, when,
 };
 use crate::{
     api::{
@@ -90,8 +88,8 @@ impl Session {
             bind,
             wait_seconds: self.wait,
         };
-        let _waiting = Note::start(cx.json);
-        client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))
+        let extra = Duration::from_secs(self.wait.unwrap_or(120));
+        client.post_waiting("/v1/env", &body, extra, waiting::note(cx.json))
     }
 
     /// What the prompt calls the task: what was said, else the program, else the project's folder.
