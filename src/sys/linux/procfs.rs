@@ -37,7 +37,8 @@ pub(in crate::sys) fn evidence(caller: &Caller) -> Evidence {
         }
         let read = || {
             let exe = exe_of(pid);
-            let script = script::of(exe.as_deref(), &stat.name, || read_some(pid, "cmdline", 4096));
+            let script =
+                script::of(exe.as_deref(), &stat.name, || Some(read_some(pid, "cmdline", &mut [0; 4096])?.to_vec()));
             Labels { exe, script }
         };
         let is_caller = evidence.chain.is_empty();
@@ -105,7 +106,7 @@ impl Image {
 }
 
 fn look_at(pid: i32) -> Option<Stat> {
-    parse(&read_some(pid, "stat", 1024)?)
+    parse(read_some(pid, "stat", &mut [0; 1024])?)
 }
 
 /// The kernel's name may hold spaces and parentheses, so the fields count from the last `)`. A zombie has
@@ -138,9 +139,8 @@ fn exe_of(pid: i32) -> Option<String> {
     Some(path.strip_suffix(" (deleted)").map_or(path.clone(), Into::into))
 }
 
-fn read_some(pid: i32, name: &str, most: usize) -> Option<Vec<u8>> {
+fn read_some<'a>(pid: i32, name: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     let file = open(format!("/proc/{pid}/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut buffer = vec![0; most];
     let mut len = 0;
     while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
         let wanted = rest.len();
@@ -155,8 +155,7 @@ fn read_some(pid: i32, name: &str, most: usize) -> Option<Vec<u8>> {
             Err(_) => return None,
         }
     }
-    buffer.truncate(len);
-    Some(buffer)
+    buffer.get(..len)
 }
 
 #[cfg(test)]
