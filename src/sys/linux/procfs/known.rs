@@ -6,9 +6,10 @@
 //!
 //! Why that tells no other principal than reading it all: a process is the same for good by pid and start time; that
 //! it also runs the same program shows in its name and in where the kernel put that program. execve(2) puts it,
-//! its stack and its arguments at random places, and they are in the stat line that is read anyway. Where the places
-//! are hidden (another user's process) or not random (ASLR is off), a change could go unseen: hidden ones are
-//! never kept, and the others for no longer than [`FRESH`], as if the caller had asked that much earlier.
+//! its stack and its arguments at random places, and they are in the stat line that is read anyway. Hidden places
+//! (another user's process) are never relied on. What the places cannot show, a process that overwrites its own
+//! arguments or an execve(2) without ASLR, is seen [`FRESH`] later at the latest, as if the caller had asked that
+//! much earlier: a process that wants to be taken for another has plainer ways (SECURITY.md).
 
 use std::{
     cell::RefCell,
