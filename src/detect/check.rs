@@ -91,7 +91,8 @@ fn pypi_macaroon(value: &[u8]) -> bool {
     named(b"pypi.org") || named(b"test.pypi.org")
 }
 
-/// Header and payload are JSON objects. RFC 7519.
+/// Header and payload are JSON objects (RFC 7519). A role of `anon` is made to be public
+/// (<https://supabase.com/docs/guides/api/api-keys>).
 fn jwt(value: &[u8]) -> bool {
     let at = value.windows(3).position(|part| part == b"eyJ").unwrap_or_default();
     let mut parts = value.get(at..).unwrap_or_default().split(|byte| *byte == b'.');
@@ -99,7 +100,9 @@ fn jwt(value: &[u8]) -> bool {
         let text = part.and_then(decode)?;
         serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text).ok()
     };
-    object(parts.next()).is_some_and(|header| header.contains_key("alg")) && object(parts.next()).is_some()
+    object(parts.next()).is_some_and(|header| header.contains_key("alg"))
+        && object(parts.next())
+            .is_some_and(|payload| payload.get("role").and_then(|role| role.as_str()) != Some("anon"))
 }
 
 /// The first `eyJ` of the value begins a JSON object in base64; it may be cut off or followed by other parts.

@@ -111,6 +111,7 @@ impl Detector {
             kind: if parsed { kind } else { FileKind::Text },
             document,
             found: Vec::new(),
+            made_up: Vec::new(),
         };
         search.by_words(&hits);
         search.by_names();
@@ -136,8 +137,8 @@ struct Candidate {
     class: Class,
     name: Option<u32>,
     why: &'static str,
-    /// Words before names before the generic kinds; then the longer value.
-    rank: (Class, u8, usize),
+    /// Words before names before the generic kinds; then the longer value, then the rule with the longer words.
+    rank: (Class, u8, usize, usize),
 }
 
 struct Search<'a> {
@@ -147,6 +148,8 @@ struct Search<'a> {
     kind: FileKind,
     document: Document,
     found: Vec<Candidate>,
+    /// What has an issuer's format and fails its check: made up, whatever its name says.
+    made_up: Vec<Range<usize>>,
 }
 
 impl Search<'_> {
@@ -183,6 +186,7 @@ impl Search<'_> {
             }
             let span = window.start + secret.start()..window.start + secret.end();
             if !holds(rule, secret.as_bytes()) {
+                self.made_up.push(span);
                 continue;
             }
             let scalar = scalar_at(&self.document, span.start);
@@ -197,7 +201,7 @@ impl Search<'_> {
                 class: rule.class,
                 name,
                 why: why(rule),
-                rank: (rule.class, 3, span.len()),
+                rank: (rule.class, 3, span.len(), rule.words.iter().map(|word| word.len()).min().unwrap_or_default()),
                 span,
             });
         }
@@ -213,14 +217,15 @@ impl Search<'_> {
         for scalar in &scalars {
             let Some(name) = scalar.name.and_then(|index| self.document.names.get(index as usize)) else { continue };
             let Some((span, value)) = self.value(scalar) else { continue };
-            if value.len() < 6 {
+            let overlaps = |other: &Range<usize>| other.start < span.end && span.start < other.end;
+            if value.len() < 6 || self.made_up.iter().any(overlaps) {
                 continue;
             }
             let last = self.bytes.get(name.span.clone()).unwrap_or_default();
             near.clear();
             near.path(self.bytes, &self.document, scalar.name);
             let mut rules = self.rules_near(&near);
-            if super::name::says(last) != super::name::Says::Nothing {
+            if super::name::may_be_secret(last) {
                 rules.extend(&by_file);
             }
             for index in rules {
@@ -233,19 +238,21 @@ impl Search<'_> {
                         class: rule.class,
                         name: scalar.name,
                         why: why(rule),
-                        rank: (rule.class, 2, span.len()),
+                        rank: (rule.class, 2, span.len(), 0),
                     });
                 }
             }
             let place = Place { name: last, quote: scalar.quote, kind: self.kind, sample, comment: scalar.comment };
-            if let Some((kind, why)) = judge(&place, &value) {
+            if !near.is_encrypted()
+                && let Some((kind, why)) = judge(&place, &value)
+            {
                 self.found.push(Candidate {
                     span: span.clone(),
                     kind,
                     class: Class::Likely,
                     name: scalar.name,
                     why,
-                    rank: (Class::Likely, 1, span.len()),
+                    rank: (Class::Likely, 1, span.len(), 0),
                 });
             }
         }
@@ -323,6 +330,11 @@ impl NearText {
         self.begins.clear();
     }
 
+    /// SOPS and SealedSecrets keep ciphertext below names that would say secret.
+    fn is_encrypted(&self) -> bool {
+        ["encrypteddata", "sops"].iter().any(|mark| self.text.windows(mark.len()).any(|part| part == mark.as_bytes()))
+    }
+
     fn file(&mut self, path: &str) {
         let mut parts: Vec<&str> = path.rsplit(['/', '\\']).take(2).collect();
         parts.reverse();
@@ -368,7 +380,8 @@ fn automaton(words: &[&str]) -> Option<AhoCorasick> {
 
 /// Whether the rule's other conditions hold for the value.
 fn holds(rule: &Rule, value: &[u8]) -> bool {
-    let stands_for_one = is_placeholder(value, true) || (rule.class == Class::Likely && is_reference(value));
+    let generated = rule.class == Class::Certain || value.len() >= 20;
+    let stands_for_one = is_placeholder(value, generated) || (rule.class == Class::Likely && is_reference(value));
     !stands_for_one
         && (rule.entropy == 0.0 || entropy(value) >= rule.entropy)
         && rule.check.is_none_or(|name| check::named(name).is_some_and(|check| check(value)))

@@ -44,3 +44,8 @@ pub struct Finding {
     /// Why it is taken for a secret, in a few words.
     pub why: &'static str,
 }
+
+/// The words of a file of `data/words`; lines that begin with `#` are its description.
+fn words(text: &'static str) -> Vec<&'static str> {
+    text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect()
+}
