@@ -28,6 +28,7 @@ pub mod paths;
 pub mod policy;
 pub mod principal;
 pub mod project;
+pub mod quarantine;
 pub mod scan;
 pub mod scope;
 pub mod secret;

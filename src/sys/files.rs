@@ -89,6 +89,23 @@ pub fn private_file(path: &Path, append: bool) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a folder by a path that should hold no link: what stands behind it stays the same, whatever is renamed
+/// above it later. Where the kernel can tell, a link anywhere in the path is an error, else one at its end.
+#[cfg(unix)]
+pub fn open_folder(path: &Path) -> io::Result<std::os::fd::OwnedFd> {
+    use rustix::{
+        fs::{Mode, OFlags, open},
+        io::{Errno, retry_on_intr},
+    };
+    match retry_on_intr(|| super::platform::open_folder(path)) {
+        // An old kernel, or a container that allows no openat2.
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        other => return other.map_err(Into::into),
+    }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    retry_on_intr(|| open(path, flags, Mode::empty())).map_err(Into::into)
+}
+
 fn is_link(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|m| m.file_type().is_symlink())
 }

@@ -70,9 +70,29 @@ pub(super) fn harden() -> Vec<Protection> {
     ]
 }
 
+/// Only a link in the last step is refused.
+pub(super) fn open_folder(_path: &std::path::Path) -> rustix::io::Result<OwnedFd> {
+    Err(rustix::io::Errno::NOSYS)
+}
+
 /// Not read on this platform.
 pub(super) fn program(_pid: i32) -> Option<String> {
     None
+}
+
+/// Not written: nobody knows who has a file open.
+#[derive(Debug)]
+pub(super) struct Lease;
+
+impl Lease {
+    pub(super) fn is_wanted(&self) -> bool {
+        false
+    }
+}
+
+/// Not written.
+pub(super) fn lease(_file: std::fs::File, _against_writers: bool) -> io::Result<Option<Lease>> {
+    Ok(None)
 }
 
 /// The platform's keyring through its store crate; it prompts by itself when it must.

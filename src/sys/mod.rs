@@ -9,6 +9,7 @@ mod clock;
 pub mod durable;
 mod files;
 mod harden;
+pub mod hold;
 pub mod keyring;
 pub mod memory;
 pub mod peer;
@@ -33,6 +34,8 @@ mod windows;
 use windows as platform;
 
 pub use clock::now;
+#[cfg(unix)]
+pub use files::open_folder;
 pub use files::{is_own_dir, private_dir, private_file, reserve};
 pub use harden::{harden, raise_file_limit};
 pub use random::random;

@@ -1,12 +1,14 @@
 //! Linux.
 
 pub(super) mod keyring;
+mod lease;
 mod procfs;
 mod protect;
 mod socket;
 mod text;
 mod user;
 
+pub(super) use lease::{Lease, lease};
 pub(super) use procfs::{evidence, key, program};
 pub(super) use protect::harden;
 pub(super) use socket::{caller_of, open_pidfd};
@@ -14,6 +16,12 @@ pub(super) use text::release as release_code;
 pub(super) use user::{uid, user_name};
 
 use rustix::time::{ClockId, clock_gettime};
+
+/// Opens a folder whose path may hold no link at all (openat2(2)).
+pub(super) fn open_folder(path: &std::path::Path) -> rustix::io::Result<std::os::fd::OwnedFd> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    openat2(CWD, path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+}
 
 /// Milliseconds since boot, suspend included.
 pub(super) fn boot_ms() -> i64 {

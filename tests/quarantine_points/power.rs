@@ -1,0 +1,4 @@
+//! The power goes.
+pub fn all() -> usize {
+    0
+}
