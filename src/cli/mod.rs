@@ -22,6 +22,7 @@ mod mint;
 pub mod output;
 mod principal;
 mod quote;
+mod references;
 mod route;
 mod scan;
 mod service;

@@ -14,7 +14,7 @@ use crate::{
         kind::FileKind,
         parse::{self, Document},
     },
-    quarantine::reference::{in_url, parse_reference},
+    quarantine::{in_url, parse_reference},
     scan::read,
 };
 
@@ -85,7 +85,8 @@ impl References {
     }
 
     fn add(&mut self, name: String, value: String, file: Option<PathBuf>) {
-        let credential = parse_reference(&value).or_else(|| in_url(&value).map(|(_, name)| name)).map(ToOwned::to_owned);
+        let credential =
+            parse_reference(&value).or_else(|| in_url(&value).map(|(_, name)| name)).map(ToOwned::to_owned);
         if let Some(credential) = credential.filter(|_| super::quote::is_variable(&name)) {
             self.found.entry(name).or_insert(Found { credential, file, value });
         }
@@ -116,7 +117,11 @@ mod tests {
     #[test]
     fn references_are_found_and_a_password_goes_back_into_its_url() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(".env"), "A_KEY=hallpass:openai\nDB_URL=postgres://u:hallpass%3Apg@h/d\nPORT=1\n").unwrap();
+        std::fs::write(
+            folder.path().join(".env"),
+            "A_KEY=hallpass:openai\nDB_URL=postgres://u:hallpass%3Apg@h/d\nPORT=1\n",
+        )
+        .unwrap();
         std::fs::write(folder.path().join(".env.local"), "export A_KEY=\"hallpass:other\"\n").unwrap();
         let references = References::find(folder.path());
         let wire = references.wire();

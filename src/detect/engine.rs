@@ -396,8 +396,7 @@ fn why(rule: &Rule) -> &'static str {
 }
 
 fn scalar_at(document: &Document, at: usize) -> Option<&Scalar> {
-    let index = document.scalars.partition_point(|scalar| scalar.span.end <= at);
-    document.scalars.get(index).filter(|scalar| scalar.span.contains(&at))
+    document.scalar_at(at)
 }
 
 /// The `n` of `\n` is no letter before a value.

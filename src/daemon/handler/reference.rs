@@ -80,7 +80,10 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
         let known: Vec<String> = state.db.find(Table::Reference, file)?.unwrap_or_default();
         if !known.contains(&reference.credential) {
             let reason = format!("hallpass did not write this reference into {}", printable(file));
-            return Ok(Err((reason, Some(format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name")))));
+            return Ok(Err((
+                reason,
+                Some(format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name")),
+            )));
         }
     }
     Ok(match granted(state, principal, &issuer) {
@@ -103,4 +106,3 @@ fn granted(state: &State, principal: &str, issuer: &str) -> Option<Wanted> {
     let scopes = ScopeSet::new(same.flat_map(|grant| grant.what.scopes.iter()).cloned());
     Some(Wanted { scopes, ..first })
 }
-

@@ -26,8 +26,9 @@ pub fn is_static(state: &State, issuer: &str) -> bool {
 
 /// The error of a `mint` for such an issuer.
 pub fn no_token(issuer: &str) -> Error {
-    Error::new(Code::InvalidValue, format!("{issuer} has no route, so there is no token for it"))
-        .hint(format!("`hallpass exec --grant {issuer}:{SCOPE} -- COMMAND` releases the value where a .env file names it"))
+    Error::new(Code::InvalidValue, format!("{issuer} has no route, so there is no token for it")).hint(format!(
+        "`hallpass exec --grant {issuer}:{SCOPE} -- COMMAND` releases the value where a .env file names it"
+    ))
 }
 
 /// The credential's value, for a caller that a grant allows it.
