@@ -73,6 +73,11 @@ impl Paths {
         Self { config_dir, data_dir, state_dir, runtime_dir, socket_override }
     }
 
+    /// The key of this machine's fingerprints of secrets: 32 random bytes.
+    pub fn fingerprint_key(&self) -> PathBuf {
+        self.state_dir.join("fingerprint.key")
+    }
+
     /// The config file.
     pub fn config(&self) -> PathBuf {
         self.config_dir.join("config.toml")

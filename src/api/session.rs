@@ -34,6 +34,35 @@ pub struct OpenEnv {
     /// How long to wait for a human's approval, in seconds.
     #[serde(default)]
     pub wait_seconds: Option<u64>,
+    /// What stands in the project's `.env` files, and in the caller's environment, instead of secrets.
+    #[serde(default)]
+    pub references: Vec<Reference>,
+}
+
+/// A variable whose value is `hallpass:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// The variable.
+    pub variable: String,
+    /// The credential that it names.
+    pub credential: String,
+    /// The file that says so, absolute; none for the environment.
+    #[serde(default)]
+    pub file: Option<String>,
+}
+
+/// A reference that was left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Unresolved {
+    /// The variable.
+    pub variable: String,
+    /// The credential that it names.
+    pub credential: String,
+    /// Why it was left.
+    pub reason: String,
+    /// The command that helps.
+    pub hint: Option<String>,
 }
 
 /// The answer to it.
@@ -51,6 +80,9 @@ pub struct Env {
     pub expires_at: String,
     /// The leases behind the variables.
     pub leases: Vec<String>,
+    /// References that nothing allows, or that name nothing.
+    #[serde(default)]
+    pub unresolved: Vec<Unresolved>,
 }
 
 /// One variable.
@@ -58,7 +90,7 @@ pub struct Env {
 pub struct Variable {
     /// Its name.
     pub name: String,
-    /// Its value: a token or a base URL, never a credential.
+    /// Its value: a token or a base URL; a credential only where a grant of the scope `release` says so.
     pub value: SecretText,
 }
 

@@ -102,7 +102,11 @@ impl Context {
         output::json(value).map(|()| 0)
     }
 
-    fn text(self, text: &str) -> Result<u8> {
+    /// Prints a text for a person.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn text(self, text: &str) -> Result<u8> {
         output::text(text).map(|()| 0)
     }
 }

@@ -9,6 +9,7 @@ use super::{
     context::Context,
     output,
     quote::{Syntax, is_variable},
+    references::References,
     task, trust,
     waiting::Note,
     when,
@@ -42,7 +43,7 @@ pub struct Session {
     /// Leave this variable as it is, even though it may hold a real key; may be given again
     #[arg(long, value_name = "VAR")]
     pub keep: Vec<String>,
-    /// Take no notice of a .hallpass.toml
+    /// Take no notice of a .hallpass.toml and of .env files
     #[arg(long)]
     pub no_project: bool,
     /// How long to wait for a human's approval, such as 2m
@@ -80,6 +81,10 @@ impl Session {
     /// What the daemon says; no project file and nothing named.
     pub fn open(&self, cx: &Context, client: &mut Client, program: Option<&str>, bind: bool) -> Result<Env> {
         let project = self.project()?;
+        let references = match std::env::current_dir() {
+            Ok(folder) if !self.no_project => References::find(&folder),
+            _ => References::default(),
+        };
         let body = OpenEnv {
             task: self.task.clone().or_else(|| program.is_none().then(|| own_title(project.as_deref()))),
             want: self.grants.clone(),
@@ -89,9 +94,17 @@ impl Session {
             ttl_seconds: self.ttl,
             bind,
             wait_seconds: self.wait,
+            references: references.wire(),
         };
         let _waiting = Note::start(cx.json);
-        client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))
+        let mut opened: Env = client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))?;
+        references.put_back(&mut opened);
+        for left in &opened.unresolved {
+            let hint = left.hint.as_deref().map(|hint| format!("; {}", output::safe(hint))).unwrap_or_default();
+            let (variable, reason) = (output::safe(&left.variable), output::safe(&left.reason));
+            output::note(&format!("hallpass: {variable} is left as it is: {reason}{hint}"));
+        }
+        Ok(opened)
     }
 
     /// What the prompt calls the task: what was said, else the program, else the project's folder.
@@ -203,6 +216,7 @@ mod tests {
             scrub: vec!["A_KEY".into(), "B_KEY".into(), "C_KEY".into(), "$(id)".into()],
             expires_at: "2026-01-02T03:04:05Z".into(),
             leases: vec![],
+            unresolved: vec![],
         }
     }
 

@@ -86,6 +86,7 @@ mod tests {
             scrub: vec!["A_KEY".into(), "B_KEY".into(), "KEPT".into(), "A=B".into(), String::new()],
             expires_at: String::new(),
             leases: vec![],
+            unresolved: vec![],
         };
         let mut command = Command::new("true");
         prepare(&mut command, &opened, "t", &["KEPT".into()]);

@@ -22,7 +22,9 @@ mod mint;
 pub mod output;
 mod principal;
 mod quote;
+mod references;
 mod route;
+mod scan;
 mod service;
 mod setup;
 mod shell_init;
@@ -69,6 +71,8 @@ enum Command {
     Setup(setup::Args),
     /// Show, in a throw-away home, what hallpass does; fails if any of it is not so
     Demo(demo::Args),
+    /// Find the secrets that lie in files
+    Scan(scan::Arguments),
     /// The long-lived secrets that hallpass keeps
     #[command(subcommand)]
     Credential(credential::Verb),
@@ -171,6 +175,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Doctor(args) => doctor::run(&cx, &args),
         Command::Setup(args) => setup::run(&cx, args),
         Command::Demo(args) => demo::run(&cx, &args),
+        Command::Scan(args) => scan::run(&cx, args),
         Command::Credential(verb) => credential::run(&cx, verb),
         Command::Lock => lock::lock(&cx),
         Command::Unlock(args) => lock::unlock(&cx, &args),

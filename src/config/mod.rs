@@ -169,6 +169,9 @@ pub enum IssuerKind {
         /// The upstream, where it is not the route's own.
         base_url: Option<String>,
     },
+    /// None: no route can stand in for the credential. It is released as it is into a command's environment, to
+    /// whom a grant gives the scope `release`, and marked static in the audit.
+    Static,
 }
 
 #[cfg(test)]

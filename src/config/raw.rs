@@ -83,7 +83,7 @@ struct ApprovalTable {
 #[serde(deny_unknown_fields)]
 struct RawIssuer {
     kind: Spanned<String>,
-    route: Spanned<String>,
+    route: Option<Spanned<String>>,
     credential: Spanned<String>,
     base_url: Option<Spanned<String>>,
 }
@@ -160,18 +160,22 @@ fn issuers(
     let mut issuers = BTreeMap::new();
     for (name, issuer) in raw {
         place.name(&name)?;
-        if issuer.kind.get_ref() != "gateway" {
-            return Err(place.error(issuer.kind.span(), "an issuer's kind is \"gateway\""));
-        }
-        place.name(&issuer.route)?;
         place.name(&issuer.credential)?;
-        if let Some(url) = &issuer.base_url {
-            let private = routes.iter().any(|r| r.name == *issuer.route.get_ref() && r.allow_private);
-            check_url(url.get_ref(), private).map_err(|e| place.error(url.span(), &e))?;
-        }
-        let kind = IssuerKind::Gateway {
-            route: issuer.route.into_inner(),
-            base_url: issuer.base_url.map(Spanned::into_inner),
+        let kind = match (issuer.kind.get_ref().as_str(), issuer.route, issuer.base_url) {
+            ("gateway", Some(route), base_url) => {
+                place.name(&route)?;
+                if let Some(url) = &base_url {
+                    let private = routes.iter().any(|r| r.name == *route.get_ref() && r.allow_private);
+                    check_url(url.get_ref(), private).map_err(|e| place.error(url.span(), &e))?;
+                }
+                IssuerKind::Gateway { route: route.into_inner(), base_url: base_url.map(Spanned::into_inner) }
+            }
+            ("gateway", None, _) => return Err(place.error(issuer.kind.span(), "a gateway issuer needs a route")),
+            ("static", None, None) => IssuerKind::Static,
+            ("static", ..) => {
+                return Err(place.error(issuer.kind.span(), "a static issuer has neither route nor base_url"));
+            }
+            _ => return Err(place.error(issuer.kind.span(), "an issuer's kind is \"gateway\" or \"static\"")),
         };
         issuers.insert(name.into_inner(), Issuer { kind, credential: issuer.credential.into_inner() });
     }

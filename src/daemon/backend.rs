@@ -40,7 +40,7 @@ impl GatewayBackend {
         state.not_disabled(&lease.principal)?;
         let settings = state.settings();
         let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| unusable(Unusable::Ended))?;
-        let IssuerKind::Gateway { route, base_url } = &issuer.kind;
+        let IssuerKind::Gateway { route, base_url } = &issuer.kind else { return Err(unusable(Unusable::Ended)) };
         Ok(Pass {
             lease: lease.id.clone(),
             principal: lease.principal.clone(),

@@ -4,8 +4,20 @@
 //! secret. Pure: it opens no file, keeps no text, and no input makes it fail. It never says what to do about a
 //! finding; that is `quarantine`'s.
 
+pub mod check;
+mod engine;
+pub mod fingerprint;
+mod generic;
 pub mod kind;
+mod name;
 pub mod parse;
+mod placeholder;
+mod random;
+mod reference;
+pub mod rule;
+mod utf16;
+
+pub use engine::Detector;
 
 use std::ops::Range;
 
@@ -31,4 +43,9 @@ pub struct Finding {
     pub key: Option<String>,
     /// Why it is taken for a secret, in a few words.
     pub why: &'static str,
+}
+
+/// The words of a file of `data/words`; lines that begin with `#` are its description.
+fn words(text: &'static str) -> Vec<&'static str> {
+    text.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace).collect()
 }

@@ -82,13 +82,19 @@ pub fn add_issuer(path: &Path, name: &str, issuer: &Issuer) -> Result<()> {
         if config.issuers.contains_key(name) {
             return Err(Error::new(Code::Exists, format!("there is an issuer {name} already")));
         }
-        let IssuerKind::Gateway { route, base_url } = &issuer.kind;
         let mut table = Table::new();
-        table.insert("kind", "gateway".into());
-        table.insert("route", route.as_str().into());
         table.insert("credential", issuer.credential.as_str().into());
-        if let Some(url) = base_url {
-            table.insert("base_url", url.as_str().into());
+        match &issuer.kind {
+            IssuerKind::Gateway { route, base_url } => {
+                table.insert("kind", "gateway".into());
+                table.insert("route", route.as_str().into());
+                if let Some(url) = base_url {
+                    table.insert("base_url", url.as_str().into());
+                }
+            }
+            IssuerKind::Static => {
+                table.insert("kind", "static".into());
+            }
         }
         subtable(doc, "issuers", true)?.insert(name, Item::Table(table));
         Ok(())

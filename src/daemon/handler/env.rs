@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, collections::BTreeSet, rc::Rc, time::Duration};
 
 use super::{
     mint::{self, Order},
-    rfc3339, task, trust,
+    reference, release, rfc3339, task, trust,
 };
 use crate::{
     api::{
@@ -20,6 +20,9 @@ use crate::{
     scope::{MAX_COUNT, ResourceSet, ScopeSet, Wanted},
     task::{EndReason, Task},
 };
+
+/// The most references that one request may hold.
+const MAX_REFERENCES: usize = 256;
 
 /// Opens a task and mints what it needs. When one of the tokens is refused, the task ends again and
 /// none of them works.
@@ -38,8 +41,14 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
         return Err(Error::new(Code::InvalidValue, format!("one request may name {MAX_COUNT} things it wants"))
             .hint("split it in two, or use a `*`"));
     }
-    let want = merge(want)?;
+    if request.references.len() > MAX_REFERENCES {
+        return Err(Error::new(Code::InvalidValue, format!("one request may hold {MAX_REFERENCES} references"))
+            .hint("run it in a folder with fewer of them, or with --no-project"));
+    }
     let principal = worker(state, &identity, request.program.as_deref())?;
+    let resolved = reference::resolve(state, &principal, request.references, &want)?;
+    want.extend(resolved.want);
+    let want = merge(want)?;
     let title = title.or_else(|| request.program.clone()).unwrap_or_else(|| "shell".into());
     // A title that names an open task of the same principal joins it; a bound task is always new.
     let (task, fresh) = match joinable(state, &identity, &title, &principal, request.bind) {
@@ -52,8 +61,9 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
     };
     let wait = request.wait_seconds.map(Duration::from_secs);
     let opened = Guard { state, task: fresh.then(|| task.id.clone()) };
-    let env = variables(state, caller, &task, want, ttl, wait).await?;
+    let mut env = variables(state, caller, &task, want, &resolved.fill, ttl, wait).await?;
     opened.keep();
+    env.unresolved = resolved.left;
     Ok(env)
 }
 
@@ -84,6 +94,7 @@ async fn variables(
     caller: &Caller,
     task: &Task,
     want: Vec<Wanted>,
+    fill: &[(String, String)],
     ttl: Option<Duration>,
     wait: Option<Duration>,
 ) -> Result<Env> {
@@ -93,8 +104,7 @@ async fn variables(
     let mut first_end = task.deadline.wall_ms;
     for what in want {
         super::grant::known_scopes(state, &what)?;
-        let route = route_of(state, &what.issuer)?;
-        let url = state.gateway_url(&route.name)?;
+        let issuer = what.issuer.clone();
         let order = Order {
             principal: task.principal.clone(),
             task: Some(task.id.clone()),
@@ -106,8 +116,25 @@ async fn variables(
             rate: None,
             wait,
         };
-        let issuer = order.what.issuer.clone();
+        let referring = || fill.iter().filter(|(_, of)| *of == issuer).map(|(variable, _)| variable);
+        if release::is_static(state, &issuer) {
+            if referring().next().is_none() {
+                return Err(Error::new(Code::InvalidValue, format!("nothing here says which variable gets {issuer}"))
+                    .hint(format!("write it into the project's .env file: NAME=hallpass:{issuer}")));
+            }
+            let value = release::release(state, caller, &order).await?;
+            let text = value.expose_str().ok_or_else(|| {
+                Error::new(Code::InvalidValue, format!("{issuer} is not text and fits into no variable"))
+            })?;
+            referring().for_each(|variable| drop(set.insert(variable.clone(), SecretText::new(text))));
+            continue;
+        }
+        let route = route_of(state, &issuer)?;
+        let url = state.gateway_url(&route.name)?;
         let minted = mint::fill(state, caller, order).await?;
+        for variable in referring().filter(|variable| !route.key_env.contains(variable)) {
+            set.insert(variable.clone(), minted.access_token.clone());
+        }
         for name in &route.key_env {
             if set.insert(name.clone(), minted.access_token.clone()).is_some() {
                 return Err(Error::new(
@@ -139,6 +166,7 @@ async fn variables(
         scrub: scrub.into_iter().collect(),
         expires_at: rfc3339(first_end),
         leases,
+        unresolved: Vec::new(),
     })
 }
 
@@ -174,8 +202,9 @@ fn title_of(text: &str) -> String {
 
 fn route_of(state: &State, issuer: &str) -> Result<Route> {
     let settings = state.settings();
-    let found = settings.config.issuers.get(issuer).map(|issuer| match &issuer.kind {
-        IssuerKind::Gateway { route, .. } => route.clone(),
+    let found = settings.config.issuers.get(issuer).and_then(|issuer| match &issuer.kind {
+        IssuerKind::Gateway { route, .. } => Some(route.clone()),
+        IssuerKind::Static => None,
     });
     let route = found.as_ref().and_then(|route| settings.catalogue.get(route));
     route.cloned().ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::not_found;
+use super::{not_found, release};
 use crate::{
     api::{
         Done, List,
@@ -132,8 +132,10 @@ pub fn known_scopes(state: &State, what: &Wanted) -> Result<()> {
         };
         return Err(not_found("issuer", &what.issuer, &hint));
     };
-    let config::IssuerKind::Gateway { route, .. } = &issuer.kind;
-    let scopes = scopes_of(&settings.catalogue, route);
+    let scopes = match &issuer.kind {
+        config::IssuerKind::Gateway { route, .. } => scopes_of(&settings.catalogue, route),
+        config::IssuerKind::Static => release::SCOPE.parse().into_iter().collect(),
+    };
     let odd =
         what.scopes.iter().find(|scope| !scopes.iter().any(|preset| scope.contains(preset) || preset.contains(scope)));
     match odd {

@@ -6,7 +6,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{grant, rfc3339, task};
+use super::{grant, release, rfc3339, task};
 use crate::{
     api::{
         SecretText,
@@ -84,18 +84,33 @@ pub async fn mint(state: &Rc<State>, caller: &Caller, request: Mint) -> Result<M
 /// Decides, waits where it must, and issues.
 pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Minted> {
     grant::known_scopes(state, &order.what)?;
+    if release::is_static(state, &order.what.issuer) {
+        return Err(release::no_token(&order.what.issuer));
+    }
     state.audit_ready()?;
-    let mut terms = judge(state, caller, &order)?;
+    let terms = judge(state, caller, &order)?;
     if let Some(minted) = share(state, &order, &terms)? {
         return Ok(minted);
     }
-    if terms.approval == Approval::Ask {
-        approval(state, caller, &order, &terms).await?;
-        // Grants, task and principal may have changed while it waited.
-        terms = judge(state, caller, &order)?;
-    }
+    let terms = approved(state, caller, &order, terms).await?;
     caller.recheck()?;
     issue(state, caller, &order, terms)
+}
+
+/// Decides, and waits where it must.
+pub(super) async fn decide(state: &Rc<State>, caller: &Caller, order: &Order) -> Result<Terms> {
+    grant::known_scopes(state, &order.what)?;
+    let terms = judge(state, caller, order)?;
+    approved(state, caller, order, terms).await
+}
+
+async fn approved(state: &Rc<State>, caller: &Caller, order: &Order, terms: Terms) -> Result<Terms> {
+    if terms.approval != Approval::Ask {
+        return Ok(terms);
+    }
+    approval(state, caller, order, &terms).await?;
+    // Grants, task and principal may have changed while it waited.
+    judge(state, caller, order)
 }
 
 /// The principal and the task of a request. A task that the caller does not run in may be named by
@@ -159,7 +174,7 @@ fn refuse(state: &State, caller: &Caller, order: &Order, error: Error) -> Error 
     error
 }
 
-fn record<'a>(state: &State, event: &'static str, order: &'a Order) -> Record<'a> {
+pub(super) fn record<'a>(state: &State, event: &'static str, order: &'a Order) -> Record<'a> {
     Record::new(event, &order.principal, state.kind_of(&order.principal))
         .task(order.task.as_deref())
         .issuer(&order.what.issuer)
@@ -362,7 +377,7 @@ fn answer(state: &State, lease: &Lease, token: &Token, now: Moment, shared: bool
         Error::new(Code::NotFound, format!("there is no issuer {:?} any more", lease.what.issuer))
             .hint("hallpass credential list")
     })?;
-    let IssuerKind::Gateway { route, .. } = &issuer.kind;
+    let IssuerKind::Gateway { route, .. } = &issuer.kind else { return Err(release::no_token(&lease.what.issuer)) };
     Ok(Minted {
         access_token: SecretText::new(token.expose()),
         token_type: "Bearer".into(),

@@ -8,6 +8,8 @@ pub mod lease;
 pub mod lock;
 pub mod mint;
 pub mod principal;
+pub mod reference;
+pub mod release;
 pub mod route;
 pub mod status;
 pub mod task;

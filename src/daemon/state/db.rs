@@ -33,6 +33,8 @@ pub enum Table {
     Credentials,
     /// Trusted projects' digests by folder.
     Trust,
+    /// The credentials that hallpass wrote references to, by the file they are in.
+    Reference,
 }
 
 impl Table {
@@ -41,6 +43,7 @@ impl Table {
             Self::Principals => "principals",
             Self::Credentials => "credentials",
             Self::Trust => "trust",
+            Self::Reference => "reference",
         }
     }
 }
@@ -85,7 +88,8 @@ impl Db {
              CREATE INDEX IF NOT EXISTS tasks_live ON tasks (live) WHERE live = 1;
              CREATE TABLE IF NOT EXISTS principals (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS credentials (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
-             CREATE TABLE IF NOT EXISTS trust (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
+             CREATE TABLE IF NOT EXISTS trust (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS reference (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
         )
     }
 

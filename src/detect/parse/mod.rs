@@ -1,8 +1,25 @@
 //! Reading a file kind: the keys and the exact spans of its values.
 //!
 //! Owns one parser per kind, behind one shape. A parser never fails: what it cannot read it gives up, and the
-//! file is then read as text. It judges nothing.
+//! file is then read as text. It judges nothing. Time is linear in the bytes, and nesting is counted and not
+//! recursed into, so that no file can exhaust the stack.
 
+mod cursor;
+mod dotenv;
+mod hcl;
+mod ini;
+mod json;
+mod netrc;
+mod pairs;
+mod shell;
+#[cfg(test)]
+mod tests;
+pub mod text;
+mod toml;
+mod tree;
+mod yaml;
+
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::kind::FileKind;
@@ -25,12 +42,13 @@ pub struct Name {
     pub span: Range<usize>,
 }
 
-/// One value.
+/// One value. An empty one is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scalar {
     /// Its name, an index into `Document::names`; `None` for a bare value.
     pub name: Option<u32>,
-    /// Its bytes, without the quotes around them.
+    /// Its bytes, without the quotes around them. Of a YAML block scalar: from the first line's text to the last
+    /// line's, without the indentation before and the line end after.
     pub span: Range<usize>,
     /// How it is written.
     pub quote: Quote,
@@ -49,14 +67,27 @@ pub enum Quote {
     Single,
     /// In double quotes.
     Double,
-    /// In some other way: a block scalar, a triple-quoted string, a here-document.
+    /// In some other way: a block scalar, a triple-quoted string, a here-document, backticks.
     Block,
 }
 
-/// Reads the file; `None` where it is not what its kind says, or the kind is text.
+/// Reads the file; `None` where it is not what its kind says, or the kind is text. UTF-16 is not read.
 pub fn parse(kind: FileKind, bytes: &[u8]) -> Option<Document> {
-    let _ = (kind, bytes);
-    None
+    if is_utf16(bytes) || u32::try_from(bytes.len()).is_err() {
+        return None;
+    }
+    let start = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    match kind {
+        FileKind::Dotenv => Some(dotenv::parse(bytes, start)),
+        FileKind::Json => json::parse(bytes, start),
+        FileKind::Toml => toml::parse(bytes, start),
+        FileKind::Yaml => yaml::parse(bytes, start),
+        FileKind::Ini => Some(ini::parse(bytes, start)),
+        FileKind::Netrc => Some(netrc::parse(bytes, start)),
+        FileKind::Shell => Some(shell::parse(bytes, start)),
+        FileKind::Hcl => hcl::parse(bytes, start),
+        FileKind::Text => None,
+    }
 }
 
 impl Document {
@@ -71,4 +102,64 @@ impl Document {
         parts.reverse();
         parts.join(".")
     }
+
+    fn name(&mut self, parent: Option<u32>, span: Range<usize>) -> Option<u32> {
+        let index = u32::try_from(self.names.len()).ok()?;
+        self.names.push(Name { parent, span });
+        Some(index)
+    }
+
+    fn push(&mut self, scalar: Scalar) {
+        if !scalar.span.is_empty() {
+            self.scalars.push(scalar);
+        }
+    }
+
+    /// A name below `parent`, and its value.
+    fn pair(&mut self, parent: Option<u32>, name: Range<usize>, value: Value) {
+        if !value.span.is_empty() {
+            let name = self.name(parent, name);
+            self.push(value.named(name));
+        }
+    }
+}
+
+/// A value before its name is known.
+#[derive(Clone, Debug)]
+struct Value {
+    span: Range<usize>,
+    quote: Quote,
+    decoded: Option<Box<[u8]>>,
+    comment: bool,
+}
+
+impl Value {
+    fn bare(span: Range<usize>) -> Self {
+        Self { span, quote: Quote::None, decoded: None, comment: false }
+    }
+
+    fn named(self, name: Option<u32>) -> Scalar {
+        Scalar { name, span: self.span, quote: self.quote, decoded: self.decoded, comment: self.comment }
+    }
+}
+
+fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, _, ..] | [_, 0, ..])
+}
+
+/// The bytes as text of the same length: a byte that is not UTF-8 becomes a question mark, so that spans hold.
+fn as_text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    Cow::Owned(text)
+}
+
+fn slice(bytes: &[u8], span: Range<usize>) -> &[u8] {
+    bytes.get(span).unwrap_or_default()
 }

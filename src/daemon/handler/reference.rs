@@ -1,0 +1,108 @@
+//! What `hallpass:NAME` in a `.env` file stands for.
+//!
+//! Owns the way from a reference to what is asked for. A reference counts when hallpass itself wrote it into that
+//! file, or when the caller asked for its issuer in so many words: a checkout's `.env` is not the user's wish.
+
+use super::release;
+use crate::{
+    api::session::{Reference, Unresolved},
+    config::IssuerKind,
+    daemon::state::{State, db::Table},
+    error::Result,
+    policy::Approval,
+    principal::printable,
+    scope::{ScopeSet, Wanted},
+};
+
+/// The references that are to be filled, each with its issuer, and those that are left.
+#[derive(Default)]
+pub struct Resolved {
+    /// A variable and the issuer whose token, or value, it gets.
+    pub fill: Vec<(String, String)>,
+    /// What is asked for on top of what was named.
+    pub want: Vec<Wanted>,
+    /// What is left as it is.
+    pub left: Vec<Unresolved>,
+}
+
+/// Notes that hallpass wrote a reference to the credential into the file.
+pub fn wrote(state: &State, file: &str, credential: &str) -> Result<()> {
+    let mut known: Vec<String> = state.db.find(Table::Reference, file)?.unwrap_or_default();
+    if !known.iter().any(|name| name == credential) {
+        known.push(credential.to_owned());
+        state.db.put(Table::Reference, file, &known)?;
+    }
+    Ok(())
+}
+
+/// Judges the references for this principal; `named` is what the caller asked for.
+pub fn resolve(state: &State, principal: &str, references: Vec<Reference>, named: &[Wanted]) -> Result<Resolved> {
+    let mut resolved = Resolved::default();
+    for reference in references {
+        match one(state, principal, &reference, named)? {
+            Ok((issuer, wanted)) => {
+                resolved.want.extend(wanted.filter(|wanted| !resolved.want.contains(wanted)));
+                resolved.fill.push((reference.variable, issuer));
+            }
+            Err((reason, hint)) => {
+                let Reference { variable, credential, .. } = reference;
+                resolved.left.push(Unresolved { variable, credential, reason, hint });
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+/// The issuer, and what has to be asked for it; or why not, and what helps.
+type Judged = std::result::Result<(String, Option<Wanted>), (String, Option<String>)>;
+
+fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) -> Result<Judged> {
+    let credential = printable(&reference.credential);
+    let settings = state.settings();
+    let Some((issuer, kind)) = settings
+        .config
+        .issuers
+        .iter()
+        .find(|(_, issuer)| issuer.credential == reference.credential)
+        .map(|(name, issuer)| (name.clone(), issuer.kind.clone()))
+    else {
+        let reason = format!("there is no issuer for a credential {credential:?}");
+        return Ok(Err((reason, Some("hallpass credential list".into()))));
+    };
+    if named.iter().any(|wanted| wanted.issuer == issuer) {
+        return Ok(Ok((issuer, None)));
+    }
+    let scope = match kind {
+        IssuerKind::Gateway { .. } => "SCOPE",
+        IssuerKind::Static => release::SCOPE,
+    };
+    if let Some(file) = &reference.file {
+        let known: Vec<String> = state.db.find(Table::Reference, file)?.unwrap_or_default();
+        if !known.contains(&reference.credential) {
+            let reason = format!("hallpass did not write this reference into {}", printable(file));
+            return Ok(Err((
+                reason,
+                Some(format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name")),
+            )));
+        }
+    }
+    Ok(match granted(state, principal, &issuer) {
+        Some(wanted) => Ok((issuer, Some(wanted))),
+        None => {
+            let reason = format!("no grant gives {} anything of {issuer}", printable(principal));
+            Err((reason, Some(format!("hallpass grant add {} {issuer}:{scope}", printable(principal)))))
+        }
+    })
+}
+
+/// What the principal's grants give of the issuer without a question, as far as it fits into one token.
+fn granted(state: &State, principal: &str, issuer: &str) -> Option<Wanted> {
+    let settings = state.settings();
+    let mine = settings.config.grants.iter().filter(|grant| {
+        grant.principal == principal && grant.what.issuer == issuer && grant.approval != Approval::Never
+    });
+    let first = mine.clone().next()?.what.clone();
+    let same = mine.filter(|grant| grant.what.resources == first.resources);
+    let scopes = ScopeSet::new(same.flat_map(|grant| grant.what.scopes.iter()).cloned());
+    Some(Wanted { scopes, ..first })
+}

@@ -1,0 +1,123 @@
+//! INI and its kin: AWS credentials, `pip.conf`, `.npmrc`, `.pypirc`, `.gitconfig`, Java properties, `.pgpass`.
+//!
+//! Owns sections, `key = value` and `key: value`, values that go on in indented lines, and comments. A section is
+//! the name its keys are below; the part in quotes of git's `[remote "origin"]` is one more name.
+
+use std::ops::Range;
+
+use super::cursor::{Cursor, is_blank, is_name, trim, unquote};
+use super::{Document, Quote, Value, dotenv, slice};
+
+/// Reads all lines; those that are neither section, key nor continuation are skipped.
+pub(super) fn parse(bytes: &[u8], start: usize) -> Document {
+    let mut document = Document::default();
+    let mut cursor = Cursor::new(bytes, start, bytes.len());
+    let mut section = None;
+    let mut key = None;
+    while !cursor.done() {
+        let line = cursor.line();
+        let indented = bytes.get(line.start).copied().is_some_and(is_blank);
+        let line = trim(bytes, line);
+        let text = slice(bytes, line.clone());
+        match text.first() {
+            None => key = None,
+            Some(b'#' | b';' | b'!') => dotenv::commented(bytes, line, &mut document),
+            Some(b'[') => {
+                section = self::section(bytes, line, &mut document);
+                key = None;
+            }
+            Some(_) => match member(bytes, &line) {
+                Some((name, value)) if !indented || key.is_none() || is_name(slice(bytes, name.clone())) => {
+                    key = document.name(section, name);
+                    document.push(value.named(key));
+                }
+                _ if indented && key.is_some() => document.push(Value::bare(line).named(key)),
+                _ => passwords(bytes, line, &mut document),
+            },
+        }
+    }
+    document
+}
+
+/// `[section]`, `[section "part"]`.
+fn section(bytes: &[u8], line: Range<usize>, document: &mut Document) -> Option<u32> {
+    let text = slice(bytes, line.clone());
+    let length = text.iter().rposition(|&byte| byte == b']').unwrap_or(text.len()).max(1);
+    let inside = line.start + 1..line.start + length;
+    let text = slice(bytes, inside.clone());
+    let quote = text.iter().position(|&byte| byte == b'"').filter(|_| text.last() == Some(&b'"'));
+    let Some(quote) = quote.filter(|&at| at > 0 && at + 1 < text.len()) else {
+        return document.name(None, trim(bytes, inside));
+    };
+    let outer = document.name(None, trim(bytes, inside.start..inside.start + quote));
+    document.name(outer, inside.start + quote + 1..inside.end - 1)
+}
+
+/// The first equals sign divides, or a colon before it that no URL and no path has.
+fn member(bytes: &[u8], line: &Range<usize>) -> Option<(Range<usize>, Value)> {
+    let text = slice(bytes, line.clone());
+    let equals = text.iter().position(|&byte| byte == b'=');
+    let head = text.get(..equals.unwrap_or(text.len()))?;
+    let spaced = |at: usize| head.get(at + 1).copied().is_none_or(is_blank);
+    let colon = head.iter().enumerate().position(|(at, &byte)| byte == b':' && spaced(at));
+    // Java properties need no blank, but `.pgpass` has more than one.
+    let tight = || {
+        let mut colons = head.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(at, _)| at);
+        let first = colons.next()?;
+        (colons.next().is_none() && head.get(first + 1) != Some(&b'/')).then_some(first)
+    };
+    let colon = colon.filter(|&at| at + 1 < text.len() && text.get(at + 1) != Some(&b'='));
+    let at = colon.or(equals).or_else(tight)?;
+    let name = trim(bytes, line.start..line.start + at);
+    if name.is_empty() {
+        return None;
+    }
+    Some((unquote(bytes, name).span, value(bytes, trim(bytes, line.start + at + 1..line.end))))
+}
+
+fn value(bytes: &[u8], span: Range<usize>) -> Value {
+    let mut cursor = Cursor::new(bytes, span.start, span.end);
+    if let Some(value) = cursor.quoted()
+        && cursor.line_is_over(b"#;")
+        && value.quote != Quote::Block
+    {
+        return value;
+    }
+    let text = slice(bytes, span.clone());
+    let comment = text.windows(2).position(|pair| matches!(pair, [b' ' | b'\t', b'#' | b';']));
+    Value::bare(trim(bytes, span.start..span.start + comment.unwrap_or(text.len())))
+}
+
+/// `.pgpass`: `host:port:database:user:password`, a backslash before a colon that is none
+/// (PostgreSQL manual, "The Password File"). The names are host and user.
+fn passwords(bytes: &[u8], line: Range<usize>, document: &mut Document) {
+    let text = slice(bytes, line.clone());
+    let mut fields: Vec<Range<usize>> = Vec::with_capacity(5);
+    let (mut start, mut escaped, mut escapes) = (0, false, false);
+    for (at, &byte) in text.iter().enumerate() {
+        if byte == b':' && !escaped && fields.len() < 4 {
+            fields.push(line.start + start..line.start + at);
+            (start, escapes) = (at + 1, false);
+        }
+        escaped = byte == b'\\' && !escaped;
+        escapes |= escaped;
+    }
+    let [host, port, _, user] = fields.as_slice() else { return };
+    let port = slice(bytes, port.clone());
+    if port != b"*" && (port.is_empty() || !port.iter().all(u8::is_ascii_digit)) {
+        return;
+    }
+    let span = line.start + start..line.end;
+    let decoded = escapes.then(|| {
+        let mut escaped = false;
+        let plain = slice(bytes, span.clone()).iter().copied().filter(|&byte| {
+            escaped = byte == b'\\' && !escaped;
+            !escaped
+        });
+        plain.collect()
+    });
+    if !span.is_empty() {
+        let host = document.name(None, host.clone());
+        document.pair(host, user.clone(), Value { decoded, ..Value::bare(span) });
+    }
+}

@@ -1,0 +1,272 @@
+//! Running text, source code and prose: pairs of a name and a value on one line.
+//!
+//! Owns what is read where no parser fits. It is asked about lines, not about files, and takes each byte of a line
+//! a few times at most.
+
+use std::ops::Range;
+
+use super::cursor::{is_blank, is_name, is_word};
+use super::{Document, Quote, Value, slice};
+
+/// Longer texts name nothing.
+const MAX_NAME: usize = 128;
+/// Pairs inside quoted values are looked for to this depth: `"run": "curl -H 'Name: value'"`.
+const MAX_DEPTH: u8 = 3;
+/// Words between `Authorization:` and what authorizes.
+const SCHEMES: &[&[u8]] = &[b"bearer", b"basic", b"token", b"apikey", b"bot", b"key", b"digest", b"splunk"];
+
+/// Adds the pairs on a line to the document, in their order: `name = "value"`, `name: "value"`, `"name": "value"`,
+/// `name=value`, `--flag value`, `Header: value`, `<name>value</name>`, `("NAME", "value")`. `line` must be one line
+/// of `bytes`. Scalars are marked as in a comment where `comment` says so.
+pub fn assignments(bytes: &[u8], line: Range<usize>, comment: bool, document: &mut Document) {
+    let line = line.start.min(bytes.len())..line.end.min(bytes.len());
+    let mut reader = Reader { bytes, document, comment, missing: [false; 6], label: None };
+    reader.read(line, 0);
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    document: &'a mut Document,
+    comment: bool,
+    /// Kinds of quotes of which the line has no further one, so that none is looked for twice.
+    missing: [bool; 6],
+    /// The value of `name="..."`: it names the `value="..."` after it.
+    label: Option<Range<usize>>,
+}
+
+/// A quote, perhaps behind a backslash because it stands in a string.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    byte: u8,
+    escaped: bool,
+}
+
+impl Mark {
+    fn len(self) -> usize {
+        1 + usize::from(self.escaped)
+    }
+
+    fn slot(self) -> usize {
+        let kind = match self.byte {
+            b'"' => 0,
+            b'\'' => 1,
+            _ => 2,
+        };
+        kind + if self.escaped { 3 } else { 0 }
+    }
+}
+
+impl Reader<'_> {
+    fn at(&self, at: usize, end: usize) -> Option<u8> {
+        if at < end { self.bytes.get(at).copied() } else { None }
+    }
+
+    fn read(&mut self, line: Range<usize>, depth: u8) {
+        let (mut at, end) = (line.start, line.end);
+        // Whether the byte before could be part of a name.
+        let mut fresh = true;
+        while let Some(byte) = self.at(at, end) {
+            let next = if let Some(mark) = self.mark(at, end) {
+                self.named_by_quoted(at, end, mark, depth).or_else(|| Some(at + mark.len()))
+            } else if byte == b'-' && fresh {
+                self.named_by_flag(at, end, depth)
+            } else if byte == b'<' {
+                self.element(at, end)
+            } else if (byte.is_ascii_alphabetic() || byte == b'_') && fresh {
+                self.named_by_word(at, end, depth)
+            } else {
+                None
+            };
+            fresh = next.is_some() || !is_word(byte);
+            at = next.unwrap_or(at + 1).max(at + 1);
+        }
+    }
+
+    fn mark(&self, at: usize, end: usize) -> Option<Mark> {
+        let byte = self.at(at, end)?;
+        let escaped = byte == b'\\';
+        let byte = if escaped { self.at(at + 1, end)? } else { byte };
+        matches!(byte, b'"' | b'\'' | b'`').then_some(Mark { byte, escaped })
+    }
+
+    fn blanks(&self, at: usize, end: usize) -> usize {
+        at + slice(self.bytes, at..end).iter().take_while(|&&byte| is_blank(byte)).count()
+    }
+
+    fn word(&self, at: usize, end: usize) -> Range<usize> {
+        let word = slice(self.bytes, at..end).iter().take(MAX_NAME + 1).take_while(|&&byte| is_word(byte)).count();
+        at..at + word
+    }
+
+    /// `"name": ...`, `["name"] = ...`, `("name", ...)`.
+    fn named_by_quoted(&mut self, at: usize, end: usize, mark: Mark, depth: u8) -> Option<usize> {
+        let name = self.word(at + mark.len(), end);
+        if self.mark(name.end, end) != Some(mark) || !is_name(slice(self.bytes, name.clone())) {
+            return None;
+        }
+        let close = name.end + mark.len();
+        let opened = at.checked_sub(1).and_then(|at| self.bytes.get(at)).copied();
+        let after = if opened == Some(b'[') && self.at(close, end) == Some(b']') { close + 1 } else { close };
+        let after = self.blanks(after, end);
+        if opened == Some(b'(') && self.at(after, end) == Some(b',') {
+            let value = self.blanks(after + 1, end);
+            return if self.mark(value, end).is_some() { self.value(name, value, end, depth) } else { Some(after) };
+        }
+        match self.separator(after, end, true) {
+            Some(value) => self.value(name, value, end, depth),
+            // A flag or a header may stand in the quotes: read on inside.
+            None => None,
+        }
+    }
+
+    fn named_by_word(&mut self, at: usize, end: usize, depth: u8) -> Option<usize> {
+        let word = self.word(at, end);
+        if word.len() > MAX_NAME {
+            let rest = slice(self.bytes, word.end..end).iter().take_while(|&&byte| is_word(byte)).count();
+            return Some(word.end + rest);
+        }
+        let after = self.blanks(word.end, end);
+        match self.separator(after, end, false) {
+            Some(value) => self.value(word.clone(), value, end, depth).or(Some(word.end)),
+            None => Some(word.end),
+        }
+    }
+
+    /// `--flag value`, `--flag=value`, `-H "Name: value"`.
+    fn named_by_flag(&mut self, at: usize, end: usize, depth: u8) -> Option<usize> {
+        let dashes = slice(self.bytes, at..end).iter().take(3).take_while(|&&byte| byte == b'-').count();
+        let name = self.word(at + dashes, end);
+        if dashes > 2 || name.is_empty() || !slice(self.bytes, name.clone()).iter().any(u8::is_ascii_alphabetic) {
+            return Some(name.end.max(at + dashes));
+        }
+        // What a header flag takes is read as a pair of its own.
+        if matches!(slice(self.bytes, name.clone()), b"H" | b"header" | b"headers") {
+            return Some(name.end);
+        }
+        let value = match self.at(name.end, end) {
+            Some(b'=') => name.end + 1,
+            Some(byte) if is_blank(byte) => self.blanks(name.end, end),
+            _ => return Some(name.end),
+        };
+        // One dash and a word is prose or a list; of one letter it is a flag.
+        let flag = dashes == 2 || name.len() == 1 || self.at(name.end, end) == Some(b'=');
+        let again = self.at(value, end) == Some(b'-');
+        // `-e KEY=value`: the pair in the value says more.
+        let word = self.word(value, end);
+        let pair = !word.is_empty() && self.at(word.end, end) == Some(b'=');
+        if !flag || again || pair {
+            return Some(name.end);
+        }
+        self.value(name.clone(), value, end, depth).or(Some(name.end))
+    }
+
+    /// `<name>value</name>`.
+    fn element(&mut self, at: usize, end: usize) -> Option<usize> {
+        let name = self.word(at + 1, end);
+        if self.at(name.end, end) != Some(b'>') || !is_name(slice(self.bytes, name.clone())) {
+            return None;
+        }
+        let start = name.end + 1;
+        let length = slice(self.bytes, start..end).iter().position(|&byte| byte == b'<')?;
+        let span = super::cursor::trim(self.bytes, start..start + length);
+        if self.at(start + length + 1, end) == Some(b'/') {
+            self.push(name, Value::bare(span));
+        }
+        Some(start + length)
+    }
+
+    /// Where the value begins after `=`, `:`, `:=`, `=>`, `?=`; `None` where there is no such sign.
+    fn separator(&self, at: usize, end: usize, quoted: bool) -> Option<usize> {
+        let width = match (self.at(at, end)?, self.at(at + 1, end)) {
+            (b'=', Some(b'=' | b'~')) => return None,
+            (b'=', Some(b'>')) | (b':' | b'?' | b'+', Some(b'=')) => 2,
+            (b'=', _) => 1,
+            (b':', Some(next)) if quoted || is_blank(next) || matches!(next, b'"' | b'\'' | b'`' | b'\\') => 1,
+            _ => return None,
+        };
+        Some(self.blanks(at + width, end))
+    }
+
+    /// Takes the value at `at`; the place behind it.
+    fn value(&mut self, name: Range<usize>, at: usize, end: usize, depth: u8) -> Option<usize> {
+        if let Some(mark) = self.mark(at, end) {
+            let start = at + mark.len();
+            let close = self.close(start, end, mark)?;
+            let before = self.document.scalars.len();
+            let blank = slice(self.bytes, start..close).iter().any(|&byte| is_blank(byte) || byte == b'{');
+            if depth < MAX_DEPTH && blank {
+                self.read(start..close, depth + 1);
+            }
+            if self.document.scalars.len() == before {
+                let quote = match mark.byte {
+                    b'"' => Quote::Double,
+                    b'\'' => Quote::Single,
+                    _ => Quote::Block,
+                };
+                self.push(name, Value { quote, ..Value::bare(start..close) });
+            }
+            return Some(close + mark.len());
+        }
+        let mut span = self.bare(at, end);
+        if SCHEMES.iter().any(|scheme| slice(self.bytes, span.clone()).eq_ignore_ascii_case(scheme)) {
+            let next = self.blanks(span.end, end);
+            if next > span.end && self.mark(next, end).is_none() {
+                span.end = self.bare(next, end).end.max(span.end);
+            }
+        }
+        // `name: type = value`.
+        let after = self.blanks(span.end, end);
+        if self.at(after, end) == Some(b'=') && is_name(slice(self.bytes, span.clone())) {
+            if let Some(value) = self.separator(after, end, false) {
+                return if self.mark(value, end).is_some() { self.value(name, value, end, depth) } else { Some(at) };
+            }
+        }
+        let stop = span.end;
+        self.push(name, Value::bare(span));
+        Some(stop.max(at))
+    }
+
+    fn bare(&self, at: usize, end: usize) -> Range<usize> {
+        let text = slice(self.bytes, at..end);
+        let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\');
+        let length = text.iter().position(|&byte| ends(byte)).unwrap_or(text.len());
+        let text = text.get(..length).unwrap_or_default();
+        let kept =
+            text.iter().rposition(|byte| !matches!(byte, b',' | b';' | b')' | b']' | b'}')).map_or(0, |at| at + 1);
+        at..at + kept
+    }
+
+    fn close(&mut self, start: usize, end: usize, mark: Mark) -> Option<usize> {
+        let missing = self.missing.get_mut(mark.slot())?;
+        if *missing {
+            return None;
+        }
+        let mut escaped = false;
+        let found = slice(self.bytes, start..end).iter().position(|&byte| {
+            let closes = byte == mark.byte && escaped == mark.escaped;
+            escaped = byte == b'\\' && !escaped;
+            closes
+        });
+        // Only the whole line tells that there is none; inside a value there may be one behind it.
+        match found {
+            Some(length) => Some(start + length - usize::from(mark.escaped)),
+            None => {
+                *missing = true;
+                None
+            }
+        }
+    }
+
+    fn push(&mut self, name: Range<usize>, mut value: Value) {
+        value.comment = self.comment;
+        let text = slice(self.bytes, name.clone());
+        if text.eq_ignore_ascii_case(b"key") || text.eq_ignore_ascii_case(b"name") {
+            self.label = Some(value.span.clone());
+        } else if text.eq_ignore_ascii_case(b"value")
+            && let Some(label) = self.label.take()
+        {
+            return self.document.pair(None, label, value);
+        }
+        self.document.pair(None, name, value);
+    }
+}

@@ -1,0 +1,199 @@
+//! Looking for secrets in files that somebody names: what `hallpass scan` does.
+//!
+//! Owns the way from paths to reported findings: which files, how they are read, what is allowed to stay. It
+//! changes nothing, and no report holds a secret.
+
+pub mod allow;
+pub mod baseline;
+pub mod hook;
+pub mod key;
+pub mod read;
+pub mod sarif;
+pub mod staged;
+pub mod walk;
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde::Serialize;
+
+use crate::detect::{Class, Detector, Finding, fingerprint::Fingerprints};
+use read::{Read, Unread};
+
+/// One finding, as it is reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reported {
+    /// The file, as it was reached.
+    pub path: PathBuf,
+    /// The first byte of the value.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
+    /// The line it begins on, from 1.
+    pub line: usize,
+    /// The byte in that line, from 1.
+    pub column: usize,
+    /// What it is.
+    pub kind: &'static str,
+    /// How sure: `certain` or `likely`.
+    pub class: &'static str,
+    /// The same for the same secret, on this machine.
+    pub fingerprint: String,
+    /// The key that it is the value of.
+    pub key: Option<String>,
+    /// Why it is taken for a secret.
+    pub why: &'static str,
+    /// Where a person revokes it.
+    pub revoke: Option<&'static str>,
+}
+
+/// What a scan saw.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What it found, by path and place.
+    pub findings: Vec<Reported>,
+    /// Files that were looked into.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that are no text.
+    pub binary: u64,
+    /// Files that are too large.
+    pub huge: u64,
+    /// FIFOs, sockets and devices.
+    pub special: u64,
+    /// What could not be read, and why.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// Findings that an allow entry, an inline mark or the baseline lets stay.
+    pub allowed: u64,
+    /// What is wrong with allow entries, such as one without a reason.
+    pub warnings: Vec<String>,
+}
+
+/// How far a scan is; any thread may read it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Files looked into.
+    pub files: AtomicU64,
+    /// Their bytes.
+    pub bytes: AtomicU64,
+    /// Findings.
+    pub found: AtomicU64,
+}
+
+/// What a scan uses.
+pub struct Scan<'a> {
+    /// The engine.
+    pub detector: &'a Detector,
+    /// For the reports.
+    pub fingerprints: &'a Fingerprints,
+    /// Files larger than this are counted, not read, in bytes.
+    pub max_size: u64,
+    /// How far it is.
+    pub progress: &'a Progress,
+}
+
+impl Scan<'_> {
+    /// Scans files and folders.
+    pub fn paths(&self, paths: &[PathBuf]) -> Report {
+        let report = Mutex::new(Report::default());
+        let allow = allow::Files::default();
+        walk::files(paths, &|path| self.one(path, &allow, &report), &|path, why| {
+            lock(&report).unreadable.push((path, why));
+        });
+        let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.warnings.extend(allow.warnings());
+        report.findings.sort_by(|a, b| a.path.cmp(&b.path).then(a.start.cmp(&b.start)));
+        report.unreadable.sort();
+        report
+    }
+
+    fn one(&self, path: &Path, allow: &allow::Files, report: &Mutex<Report>) {
+        let bytes = match read::file(path, self.max_size) {
+            Ok(Read { bytes, .. }) => bytes,
+            Err(why) => {
+                let mut report = lock(report);
+                match why {
+                    Unread::Binary => report.binary += 1,
+                    Unread::Huge => report.huge += 1,
+                    Unread::Special => report.special += 1,
+                    Unread::Failed(e) => report.unreadable.push((path.to_path_buf(), e.to_string())),
+                }
+                return;
+            }
+        };
+        self.progress.files.fetch_add(1, Ordering::Relaxed);
+        self.progress.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let found = self.bytes(path, &bytes);
+        let (kept, allowed): (Vec<_>, Vec<_>) = found.into_iter().partition(|finding| !allow.allows(finding, &bytes));
+        self.progress.found.fetch_add(kept.len() as u64, Ordering::Relaxed);
+        let mut report = lock(report);
+        report.files += 1;
+        report.bytes += bytes.len() as u64;
+        report.allowed += allowed.len() as u64;
+        report.findings.extend(kept);
+    }
+
+    /// The findings in a file's bytes.
+    pub fn bytes(&self, path: &Path, bytes: &[u8]) -> Vec<Reported> {
+        let findings = self.detector.scan(&path.to_string_lossy(), bytes);
+        let mut lines = Lines::new(bytes);
+        findings.into_iter().map(|finding| self.reported(path, bytes, finding, &mut lines)).collect()
+    }
+
+    fn reported(&self, path: &Path, bytes: &[u8], finding: Finding, lines: &mut Lines<'_>) -> Reported {
+        let Finding { span: Range { start, end }, kind, class, key, why } = finding;
+        let (line, column) = lines.of(start);
+        Reported {
+            path: path.to_path_buf(),
+            start,
+            end,
+            line,
+            column,
+            kind,
+            class: match class {
+                Class::Certain => "certain",
+                Class::Likely => "likely",
+            },
+            fingerprint: self.fingerprints.of(bytes.get(start..end).unwrap_or_default()),
+            key,
+            why,
+            revoke: crate::detect::rule::named(kind).and_then(|rule| rule.revoke),
+        }
+    }
+}
+
+/// Counts lines once for findings in their order.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: usize,
+    begin: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, line: 1, begin: 0 }
+    }
+
+    fn of(&mut self, place: usize) -> (usize, usize) {
+        for (offset, byte) in self.bytes.get(self.at..place).unwrap_or_default().iter().enumerate() {
+            if *byte == b'\n' {
+                self.line += 1;
+                self.begin = self.at + offset + 1;
+            }
+        }
+        self.at = place;
+        (self.line, place - self.begin + 1)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
