@@ -39,13 +39,16 @@ pub struct State {
     came: BTreeSet<PathBuf>,
     /// Folders with too many files to remember.
     crowded: BTreeSet<PathBuf>,
-    lost: Option<Instant>,
+    /// Events were lost.
+    lost: bool,
+    /// When folders are looked through: crowded ones, or all.
+    sweep_at: Option<Instant>,
     order: Option<Order>,
     /// How many times a set of roots was given, and how many times one was walked through to the end.
     pub asked: u64,
     /// See `asked`.
     pub done: u64,
-    quiet: Duration,
+    longest: Duration,
 }
 
 /// What the owner wants.
@@ -82,11 +85,12 @@ impl Inbox {
             gone: BTreeSet::new(),
             came: BTreeSet::new(),
             crowded: BTreeSet::new(),
-            lost: None,
+            lost: false,
+            sweep_at: None,
             order: None,
             asked: 1,
             done: 0,
-            quiet: patience.quiet,
+            longest: patience.longest,
         };
         Self { state: Mutex::new(state), bell: Condvar::new(), limit }
     }
@@ -119,8 +123,8 @@ impl Inbox {
         matches!(self.lock().order, Some(Order::Stop))
     }
 
-    /// Waits for work, without a limit where none is known and `timer` is `None`. `not_before`: when everything
-    /// may be looked at again.
+    /// Waits for work, without a limit where none is known and `timer` is `None`. `not_before`: when folders
+    /// may be looked through again.
     pub fn wait(&self, timer: Option<Instant>, not_before: Instant) -> Turn {
         let mut state = self.lock();
         loop {
@@ -130,8 +134,8 @@ impl Inbox {
             if timer_is_due || !turn.is_empty() {
                 return turn;
             }
-            let lost = state.lost.map(|at| at.max(not_before));
-            let wake = [timer, state.pending.next(), lost].into_iter().flatten().min();
+            let sweep = state.sweep_at.map(|at| at.max(not_before));
+            let wake = [timer, state.pending.next(), sweep].into_iter().flatten().min();
             state = match wake {
                 None => self.bell.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {
@@ -163,8 +167,10 @@ impl State {
         }
         if let Some(folder) = path.parent() {
             self.crowded.insert(folder.to_path_buf());
+            self.sweep_at.get_or_insert(now + self.longest);
         }
-        self.bound(now, limit)
+        self.bound(now, limit);
+        true
     }
 
     /// True where the waiting thread has to be woken.
@@ -206,30 +212,33 @@ impl State {
     }
 
     /// Forgets single folders in favour of everything, where they are too many.
-    fn bound(&mut self, now: Instant, limit: usize) -> bool {
+    fn bound(&mut self, now: Instant, limit: usize) {
         if self.gone.len() + self.came.len() + self.crowded.len() > limit {
             self.lose(now);
         }
-        true
     }
 
     fn lose(&mut self, now: Instant) {
         self.gone.clear();
         self.came.clear();
         self.crowded.clear();
-        self.lost = Some(now + self.quiet);
+        self.lost = true;
+        // In a storm the longest patience, so that one look serves many losses.
+        self.sweep_at.get_or_insert(now + self.longest);
     }
 
     fn turn(&mut self, now: Instant, not_before: Instant) -> Turn {
-        let lost = self.lost.is_some_and(|at| at.max(not_before) <= now);
-        if lost {
-            self.lost = None;
+        let (mut lost, mut crowded) = (false, BTreeSet::new());
+        if self.sweep_at.is_some_and(|at| at.max(not_before) <= now) {
+            self.sweep_at = None;
+            lost = std::mem::take(&mut self.lost);
+            crowded = std::mem::take(&mut self.crowded);
         }
         Turn {
             order: self.order.take(),
             gone: std::mem::take(&mut self.gone),
             came: std::mem::take(&mut self.came),
-            crowded: std::mem::take(&mut self.crowded),
+            crowded,
             lost,
             due: self.pending.due(now, BATCH),
         }

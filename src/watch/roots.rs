@@ -148,7 +148,9 @@ impl Roots {
 
     /// Remembers that `shown`, which is wanted, is a link to `real`, or lies below one. `false`: there are too many.
     pub fn link(&mut self, shown: &Path, real: &Path) -> bool {
-        if real != shown {
+        if real != shown && self.links.get(real).is_none_or(|known| known != shown) {
+            // It led elsewhere before.
+            self.links.retain(|_, known| known != shown);
             if self.links.len() >= MAX_LINKS && !self.links.contains_key(real) {
                 return false;
             }

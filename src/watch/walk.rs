@@ -36,6 +36,7 @@ impl Worker {
         }
         self.polled.clear();
         self.left_alone.clear();
+        self.open();
         if let Some(folders) = &self.folders {
             folders.begin_round();
         }
@@ -104,7 +105,7 @@ impl Worker {
             let Some(above) = root.ancestors().skip(1).find(|above| above.is_dir()) else { return };
             self.watch_above(above);
             let next = root.ancestors().find(|path| path.parent() == Some(above));
-            if !next.is_some_and(|next| next.canonicalize().is_ok()) {
+            if next.is_none_or(|next| next.canonicalize().is_err()) {
                 return;
             }
         }
@@ -235,12 +236,7 @@ impl Worker {
     /// Asks the kernel for events, as far as it is any use.
     fn ask(&self, folder: &Path, silent: bool) -> Result<(), AddError> {
         match &self.folders {
-            Some(folders) if !silent => {
-                if folders.count() >= self.config.max_folders && !folders.contains(folder) {
-                    return Err(AddError::Limit);
-                }
-                folders.add(folder)
-            }
+            Some(folders) if !silent => folders.add(folder, self.config.max_folders),
             _ => Err(AddError::Limit),
         }
     }

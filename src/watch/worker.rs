@@ -43,14 +43,9 @@ impl Worker {
         config: WatchConfig,
         sink: Box<dyn Fn(Seen) + Send>,
     ) -> Self {
-        let listener = Arc::clone(&inbox);
-        let (folders, no_queue) =
-            match Folders::new(move |path: &Path, change| listener.event(path, change, Instant::now())) {
-                Ok(folders) => (Some(folders), None),
-                Err(error) => (None, Some(format!("the system gives no events ({error}); {}", limit_hint()))),
-            };
         let polled = Polled::new(config.poll_every);
         let (mounts, left_alone) = (Vec::new(), BTreeSet::new());
+        let (folders, no_queue) = (None, None);
         Self { inbox, config, folders, polled, mounts, left_alone, status, sink, no_queue, rescans: 0, turns: 0 }
     }
 
@@ -75,13 +70,15 @@ impl Worker {
             for path in turn.came {
                 self.came(&path);
             }
-            for folder in turn.crowded {
-                self.files_of(&folder, Why::Sweep);
-            }
-            if turn.lost {
+            if turn.lost || !turn.crowded.is_empty() {
                 let began = Instant::now();
-                self.rescans += 1;
-                self.everything(Some(Why::Overflow));
+                for folder in turn.crowded {
+                    self.files_of(&folder, Why::Sweep);
+                }
+                if turn.lost {
+                    self.rescans += 1;
+                    self.everything(Some(Why::Overflow));
+                }
                 // A storm that goes on may not take more than a third of a processor.
                 let ended = Instant::now();
                 not_before = ended + (ended - began) * 2;
@@ -93,6 +90,18 @@ impl Worker {
                 }
             }
             self.poll();
+        }
+    }
+
+    /// Asks the kernel for a queue of events, if there is none yet.
+    pub(super) fn open(&mut self) {
+        if self.folders.is_some() {
+            return;
+        }
+        let listener = Arc::clone(&self.inbox);
+        match Folders::new(move |path: &Path, change| listener.event(path, change, Instant::now())) {
+            Ok(folders) => (self.folders, self.no_queue) = (Some(folders), None),
+            Err(error) => self.no_queue = Some(format!("the system gives no events ({error}); {}", limit_hint())),
         }
     }
 

@@ -44,13 +44,16 @@ impl Folders {
         Ok(Self { state: Mutex::new(State { watcher, paths: HashMap::new(), round: 0 }) })
     }
 
-    /// Watches the folder, once.
-    pub fn add(&self, path: &Path) -> Result<(), AddError> {
+    /// Watches the folder, once, if no more than `max` are watched then.
+    pub fn add(&self, path: &Path, max: usize) -> Result<(), AddError> {
         let mut state = self.lock();
         let round = state.round;
         if let Some(known) = state.paths.get_mut(path) {
             *known = round;
             return Ok(());
+        }
+        if state.paths.len() >= max {
+            return Err(AddError::Limit);
         }
         state.watcher.watch(path, RecursiveMode::NonRecursive).map_err(|error| match error.kind {
             notify::ErrorKind::PathNotFound => AddError::Gone,
@@ -75,11 +78,6 @@ impl Folders {
     /// Ends a round.
     pub fn end_round(&self) {
         self.drop_where(|_, added, round| added != round);
-    }
-
-    /// True for a folder that is watched under this path.
-    pub fn contains(&self, path: &Path) -> bool {
-        self.lock().paths.contains_key(path)
     }
 
     /// How many are watched.

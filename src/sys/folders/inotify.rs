@@ -70,9 +70,9 @@ impl Folders {
         Ok(Self { shared, reader: Some(reader) })
     }
 
-    /// Watches the folder. One that is watched already costs a system call and no second watch; its path is the
-    /// one named last.
-    pub fn add(&self, path: &Path) -> Result<(), AddError> {
+    /// Watches the folder, if no more than `max` are watched then. One that is watched already costs a system call
+    /// and no second watch; its path is the one named last.
+    pub fn add(&self, path: &Path, max: usize) -> Result<(), AddError> {
         // The lock is held over the system call, so that the reader knows the path of the first event.
         let mut table = self.shared.lock();
         let wd = inotify::add_watch(&self.shared.inotify, path, ASKED).map_err(|errno| match errno {
@@ -80,10 +80,15 @@ impl Folders {
             Errno::NOSPC | Errno::NOMEM => AddError::Limit,
             other => AddError::Other(other.into()),
         })?;
-        let round = table.round;
+        let (round, count) = (table.round, table.paths.len());
         match table.paths.get_mut(&wd) {
             Some(known) if &*known.path == path => known.round = round,
-            _ => {
+            Some(known) => *known = Watched { path: path.into(), round },
+            None if count >= max => {
+                let _ = inotify::remove_watch(&self.shared.inotify, wd);
+                return Err(AddError::Limit);
+            }
+            None => {
                 table.paths.insert(wd, Watched { path: path.into(), round });
             }
         }
@@ -104,11 +109,6 @@ impl Folders {
     /// Ends a round.
     pub fn end_round(&self) {
         self.drop_where(|watched, round| watched.round != round);
-    }
-
-    /// True for a folder that is watched under this path. Looks through all of them.
-    pub fn contains(&self, path: &Path) -> bool {
-        self.shared.lock().paths.values().any(|watched| &*watched.path == path)
     }
 
     /// How many are watched.
