@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod handler;
 mod instance;
+pub mod keeper;
 mod listener;
 mod reaper;
 pub mod server;
@@ -101,6 +102,12 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
     state.tidy_after_activity();
+    let resumed = Rc::clone(&state);
+    tokio::task::spawn_local(async move {
+        if let Err(error) = handler::quarantine::resume(&resumed).await {
+            tracing::error!("a quarantine that was cut off is not finished yet: {error}");
+        }
+    });
 
     let served = TaskTracker::new();
     let budget = |most: u64| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(usize::MAX >> 4)));

@@ -137,7 +137,8 @@ struct Candidate {
     class: Class,
     name: Option<u32>,
     why: &'static str,
-    /// Words before names before the generic kinds; then the longer value, then the rule with the longer words.
+    /// In a class, names before words (whose token it is says more than that it is a JWT) before the generic
+    /// kinds; then the longer value, then the rule with the longer words.
     rank: (Class, u8, usize, usize),
 }
 
@@ -201,7 +202,7 @@ impl Search<'_> {
                 class: rule.class,
                 name,
                 why: why(rule),
-                rank: (rule.class, 3, span.len(), rule.words.iter().map(|word| word.len()).min().unwrap_or_default()),
+                rank: (rule.class, 2, span.len(), rule.words.iter().map(|word| word.len()).min().unwrap_or_default()),
                 span,
             });
         }
@@ -238,7 +239,7 @@ impl Search<'_> {
                         class: rule.class,
                         name: scalar.name,
                         why: why(rule),
-                        rank: (rule.class, 2, span.len(), 0),
+                        rank: (rule.class, 3, span.len(), 0),
                     });
                 }
             }
@@ -402,8 +403,7 @@ fn why(rule: &Rule) -> &'static str {
 }
 
 fn scalar_at(document: &Document, at: usize) -> Option<&Scalar> {
-    let index = document.scalars.partition_point(|scalar| scalar.span.end <= at);
-    document.scalars.get(index).filter(|scalar| scalar.span.contains(&at))
+    document.scalar_at(at)
 }
 
 /// The `n` of `\n` is no letter before a value.
