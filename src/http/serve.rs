@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -55,17 +55,28 @@ where
 {
     let shared = Arc::new(Shared::default());
     let mut io = TimedIo::new(io, limits, shared.clone());
-    let begun = tokio::select! {
-        begun = io.first_bytes() => begun,
-        () = shutdown.cancelled() => false,
-    };
-    if begun {
-        // Boxed: hyper's state would otherwise count for connections that have said nothing yet.
-        Box::pin(converse(io, shared, handler, shutdown)).await;
+    loop {
+        let begun = tokio::select! {
+            begun = io.first_bytes() => begun,
+            () = shutdown.cancelled() => false,
+        };
+        if !begun {
+            return;
+        }
+        // Boxed: hyper's state and buffers would otherwise count for connections that say nothing.
+        let rested = Box::pin(converse(io, shared.clone(), &handler, &shutdown)).await;
+        let Some(rested) = rested else { return };
+        io = rested;
     }
 }
 
-async fn converse<S, H, F, B>(io: TimedIo<S>, shared: Arc<Shared>, handler: H, shutdown: CancellationToken)
+/// Serves requests until the connection is over, or rests; then gives the stream back.
+async fn converse<S, H, F, B>(
+    io: TimedIo<S>,
+    shared: Arc<Shared>,
+    handler: &H,
+    shutdown: &CancellationToken,
+) -> Option<TimedIo<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Result<Request<Incoming>, Error>) -> F,
@@ -94,13 +105,18 @@ where
     });
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).half_close(false).keep_alive(true);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
+    let mut connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     // The error is the client's: it left, or was too slow. Requests are on record by themselves.
     tokio::select! {
-        _ = connection.as_mut() => return,
-        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        _ = &mut connection => {}
+        () = shutdown.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            let _ = connection.await;
+            return None;
+        }
     }
-    let _ = connection.await;
+    let parts = connection.into_parts().filter(|_| shared.take_rest())?;
+    Some(parts.io.into_inner())
 }
 
 /// An answer's body that tells the stream when it is done.
