@@ -1,0 +1,311 @@
+//! Kept connections to one upstream.
+//!
+//! Owns who drives a connection. One of HTTP/1.1 belongs to the request that uses it, which also drives
+//! it: no other task has to be woken for a request. One of HTTP/2 is shared, and is a task of its own. A
+//! request is sent a second time only where hyper hands it back, because not a byte of it was written.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::{Rc, Weak},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::{
+    client::legacy::connect::Connection as _,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use tokio::{net::TcpStream, time::Instant};
+use tower_service::Service;
+
+use super::{
+    body::{IDLE, Through},
+    upstream::Bounded,
+};
+use crate::http::timer::Timer;
+
+/// How long a kept connection may stay unused.
+const KEEP_TIME: Duration = Duration::from_secs(60);
+/// How many are kept.
+const MOST: usize = 64;
+/// How often unused ones are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Sender2 = http2::SendRequest<Through>;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection.
+    Connect(Box<dyn std::error::Error + Send + Sync>),
+    /// The connection broke.
+    Broken,
+    /// Nothing came for [`IDLE`].
+    Slow,
+}
+
+/// The connections to one upstream, under one key.
+pub(super) struct Kept {
+    connector: Bounded,
+    base: Uri,
+    host: HeaderValue,
+    unused: RefCell<Vec<Link>>,
+    shared: RefCell<Option<(Sender2, Instant)>>,
+    looked_after: Cell<bool>,
+}
+
+/// A connection of HTTP/1.1.
+struct Link {
+    sender: http1::SendRequest<Through>,
+    /// `None` once it is over.
+    connection: Driven,
+    silence: Timer,
+    since: Instant,
+}
+
+enum Opened {
+    One(Link),
+    Shared(Sender2),
+}
+
+impl Kept {
+    /// For this upstream: scheme and authority of `base` count.
+    pub(super) fn new(connector: Bounded, base: Uri) -> Option<Rc<Self>> {
+        let host = HeaderValue::from_str(base.authority()?.as_str()).ok()?;
+        Some(Rc::new(Self {
+            connector,
+            base,
+            host,
+            unused: RefCell::default(),
+            shared: RefCell::default(),
+            looked_after: Cell::new(false),
+        }))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn send(self: &Rc<Self>, mut request: Request<Through>) -> Result<Response<Answer>, Failure> {
+        loop {
+            let (opened, fresh) = match self.take() {
+                Some(opened) => (opened, false),
+                None => (self.open().await?, true),
+            };
+            let sent = match opened {
+                Opened::One(link) => self.send_on(link, request).await,
+                Opened::Shared(sender) => self.send_shared(sender, request).await,
+            };
+            match sent {
+                // It was closed while nobody used it.
+                Err((_, Some(back))) if !fresh => request = back,
+                other => return other.map_err(|(failure, _)| failure),
+            }
+        }
+    }
+
+    async fn send_on(self: &Rc<Self>, mut link: Link, mut request: Request<Through>) -> Sent {
+        let path = std::mem::take(request.uri_mut()).into_parts().path_and_query;
+        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+        request.headers_mut().insert(header::HOST, self.host.clone());
+        let body = request.body().watch();
+        let response = {
+            let mut answer = pin!(link.sender.try_send_request(request));
+            let (connection, silence) = (&mut link.connection, &mut link.silence);
+            poll_fn(|cx| {
+                drive(connection, cx);
+                // Only the connection can bring the answer, so nobody has to be woken for it.
+                match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                    Poll::Pending => silence.poll(cx, IDLE).map(|()| None),
+                }
+            })
+            .await
+        };
+        link.silence.clear();
+        let response = response.ok_or((Failure::Slow, None))?.map_err(|error| self.handed_back(error))?;
+        let unsent = body.is_some_and(|body| body.strong_count() > 0);
+        if unsent || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // It has more to do than to bring this answer.
+            let Link { connection, sender, .. } = link;
+            tokio::task::spawn_local(async move {
+                let _sender = sender;
+                if let Some(connection) = connection {
+                    let _ = connection.await;
+                }
+            });
+            return Ok(response.map(Answer::of_task));
+        }
+        Ok(response.map(|body| Answer::new(body, link, self)))
+    }
+
+    async fn send_shared(&self, mut sender: Sender2, mut request: Request<Through>) -> Sent {
+        request.headers_mut().remove(header::HOST);
+        let mut parts = self.base.clone().into_parts();
+        parts.path_and_query = std::mem::take(request.uri_mut()).into_parts().path_and_query;
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| (Failure::Broken, None))?;
+        match tokio::time::timeout(IDLE, sender.try_send_request(request)).await {
+            Ok(answered) => answered.map(|response| response.map(Answer::of_task)).map_err(|e| self.handed_back(e)),
+            Err(_) => Err((Failure::Slow, None)),
+        }
+    }
+
+    /// The request, where not a byte of it was written.
+    fn handed_back(&self, mut error: TrySendError<Request<Through>>) -> (Failure, Option<Request<Through>>) {
+        let mut request = error.take_message();
+        if let Some(request) = &mut request {
+            let mut parts = std::mem::take(request.uri_mut()).into_parts();
+            let base = self.base.clone().into_parts();
+            (parts.scheme, parts.authority) = (base.scheme, base.authority);
+            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        }
+        (Failure::Broken, request)
+    }
+
+    fn take(&self) -> Option<Opened> {
+        if let Some((sender, since)) = &mut *self.shared.borrow_mut()
+            && !sender.is_closed()
+        {
+            *since = Instant::now();
+            return Some(Opened::Shared(sender.clone()));
+        }
+        loop {
+            let mut link = self.unused.borrow_mut().pop()?;
+            if link.is_usable() {
+                return Some(Opened::One(link));
+            }
+        }
+    }
+
+    async fn open(self: &Rc<Self>) -> Result<Opened, Failure> {
+        let io = self.connector.clone().call(self.base.clone()).await.map_err(Failure::Connect)?;
+        if io.connected().is_negotiated_h2() {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new());
+            let (sender, connection) = builder.handshake(io).await.map_err(|_| Failure::Broken)?;
+            tokio::task::spawn_local(connection);
+            *self.shared.borrow_mut() = Some((sender.clone(), Instant::now()));
+            self.look_after();
+            return Ok(Opened::Shared(sender));
+        }
+        let (sender, connection) = http1::handshake(io).await.map_err(|_| Failure::Broken)?;
+        let connection: Driven = Some(Box::pin(connection.with_upgrades()));
+        Ok(Opened::One(Link { sender, connection, silence: Timer::default(), since: Instant::now() }))
+    }
+
+    /// Keeps a connection whose answer was read to its end.
+    fn put(self: &Rc<Self>, mut link: Link) {
+        if link.is_usable() && self.unused.borrow().len() < MOST {
+            link.since = Instant::now();
+            self.unused.borrow_mut().push(link);
+            self.look_after();
+        }
+    }
+
+    /// Closes connections that were not used for long, or whose upstream has closed them.
+    fn look_after(self: &Rc<Self>) {
+        if self.looked_after.replace(true) {
+            return;
+        }
+        let kept = Rc::downgrade(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let Some(kept) = kept.upgrade() else { return };
+                let old = |since: &Instant| since.elapsed() >= KEEP_TIME;
+                kept.unused.borrow_mut().retain_mut(|link| !old(&link.since) && link.is_usable());
+                kept.shared.borrow_mut().take_if(|(sender, since)| sender.is_closed() || old(since));
+                if kept.unused.borrow().is_empty() && kept.shared.borrow().is_none() {
+                    kept.looked_after.set(false);
+                    return;
+                }
+            }
+        });
+    }
+}
+
+type Sent = Result<Response<Answer>, (Failure, Option<Request<Through>>)>;
+type Driven = Option<Pin<Box<dyn Future<Output = hyper::Result<()>>>>>;
+
+/// Lets a connection read and write; drops it when it is over, which settles what waits for it.
+fn drive(connection: &mut Driven, cx: &mut Context<'_>) {
+    if let Some(open) = connection
+        && open.as_mut().poll(cx).is_ready()
+    {
+        *connection = None;
+    }
+}
+
+impl Link {
+    /// Looks at what has come, and tells whether it can take a request.
+    fn is_usable(&mut self) -> bool {
+        drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
+    }
+}
+
+/// The body of an upstream's answer.
+pub(super) struct Answer {
+    body: Incoming,
+    /// Its connection, where this body drives it, and where that goes afterwards.
+    link: Option<(Link, Weak<Kept>)>,
+}
+
+impl Answer {
+    fn new(body: Incoming, link: Link, home: &Rc<Kept>) -> Self {
+        let mut answer = Self { body, link: Some((link, Rc::downgrade(home))) };
+        if answer.body.is_end_stream() {
+            answer.let_go();
+        }
+        answer
+    }
+
+    fn of_task(body: Incoming) -> Self {
+        Self { body, link: None }
+    }
+
+    /// Gives the connection back at the end.
+    fn let_go(&mut self) {
+        if let Some((link, home)) = self.link.take()
+            && let Some(home) = home.upgrade()
+        {
+            home.put(link);
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let me = self.get_mut();
+        let Some((link, _)) = &mut me.link else { return Pin::new(&mut me.body).poll_frame(cx) };
+        let mut quiet = Context::from_waker(Waker::noop());
+        let mut polled = Pin::new(&mut me.body).poll_frame(&mut quiet);
+        if polled.is_pending() {
+            drive(&mut link.connection, cx);
+            polled = Pin::new(&mut me.body).poll_frame(&mut quiet);
+        }
+        if matches!(polled, Poll::Ready(None)) || me.body.is_end_stream() {
+            me.let_go();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
