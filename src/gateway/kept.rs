@@ -201,6 +201,11 @@ impl Kept {
         Ok(Opened::One(Link { sender, connection, silence: Timer::default(), since: Instant::now() }))
     }
 
+    #[cfg(test)]
+    pub(super) fn has_unused(&self) -> bool {
+        !self.unused.borrow().is_empty()
+    }
+
     /// Keeps a connection whose answer was read to its end.
     fn put(self: &Rc<Self>, mut link: Link) {
         if link.is_usable() && self.unused.borrow().len() < MOST {
@@ -307,5 +312,87 @@ impl Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::LocalSet,
+    };
+
+    use super::*;
+    use crate::gateway::upstream::Upstreams;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    /// An upstream that answers `each` requests on a connection and then closes it; tells how many it had.
+    async fn upstream(each: usize) -> (String, Rc<Cell<usize>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let count = Rc::new(Cell::new(0));
+        let counted = count.clone();
+        tokio::task::spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.set(counted.get() + 1);
+                tokio::task::spawn_local(async move {
+                    for _ in 0..each {
+                        let mut head = Vec::new();
+                        while !head.ends_with(b"\r\n\r\n") {
+                            if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                                return;
+                            }
+                        }
+                        let _ = stream.write_all(ANSWER).await;
+                    }
+                });
+            }
+        });
+        (address, count)
+    }
+
+    async fn ask(address: &str, upstreams: &Upstreams) -> Response<Answer> {
+        let mut request = Request::new(Through::empty());
+        *request.uri_mut() = format!("{address}/path").parse().unwrap();
+        upstreams.get("t", address, true, None).unwrap().send(request, false).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_connection_serves_one_request_after_the_other() {
+        let test = async {
+            let ((address, count), upstreams) = (upstream(100).await, Upstreams::default());
+            for _ in 0..5 {
+                assert_eq!(ask(&address, &upstreams).await.into_body().collect().await.unwrap().to_bytes(), "ok");
+            }
+            assert_eq!(count.get(), 1);
+            // An answer that was not read: the next request must not get the rest of it.
+            drop(ask(&address, &upstreams).await);
+            let (one, other) = (ask(&address, &upstreams).await, ask(&address, &upstreams).await);
+            assert_eq!(one.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(other.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(count.get(), 3);
+        };
+        LocalSet::new().run_until(tokio::time::timeout(Duration::from_secs(20), test)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_the_upstream_closed_is_not_used_again() {
+        let test = async {
+            let ((address, count), upstreams) = (upstream(1).await, Upstreams::default());
+            for turn in 1..=3 {
+                let answer = ask(&address, &upstreams).await.into_body().collect().await.unwrap();
+                assert_eq!(answer.to_bytes(), "ok");
+                assert_eq!(count.get(), turn);
+                // Until the end of the stream was seen, which the connection's keeper looks for too.
+                let upstream = upstreams.get("t", &address, true, None).unwrap();
+                while upstream.has_unused() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        LocalSet::new().run_until(tokio::time::timeout(Duration::from_secs(20), test)).await.unwrap();
     }
 }

@@ -66,6 +66,13 @@ impl Upstream {
     }
 }
 
+#[cfg(test)]
+impl Upstream {
+    pub(super) fn has_unused(&self) -> bool {
+        self.http.has_unused()
+    }
+}
+
 impl Upstreams {
     pub(super) fn with_tls(config: ClientConfig) -> Self {
         Self { tls: RefCell::new(Some(config)), ..Self::default() }

@@ -150,3 +150,77 @@ impl<B: Body + Unpin> Body for Tracked<B> {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head_time: Duration::from_secs(20),
+        body_time: Duration::from_secs(20),
+        idle_time: Duration::from_secs(20),
+        write_time: Duration::from_secs(20),
+        max_head: 4096,
+        max_headers: 10,
+        max_body: None,
+    };
+
+    async fn answer(request: Result<Request<Incoming>, Error>) -> Response<Full<Bytes>> {
+        Response::new(Full::new(Bytes::from(request.unwrap().uri().path().to_owned())))
+    }
+
+    async fn ask(client: &mut DuplexStream, paths: &[&str]) {
+        let text: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+        client.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    async fn answers(client: &mut DuplexStream, last: &str) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(last.as_bytes()) {
+            assert!(client.read_buf(&mut text).await.unwrap() > 0);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_rests_and_goes_on() {
+        let (mut client, far) = tokio::io::duplex(4096);
+        let (shared, shutdown) = (Arc::new(Shared::default()), CancellationToken::new());
+        let mut io = TimedIo::new(far, LIMITS, shared.clone());
+        let all = async {
+            for turn in ["/one", "/two", "/three"] {
+                // Two at once: the second waits in the stream's buffer while the first is answered.
+                ask(&mut client, &["/first", turn]).await;
+                assert!(io.first_bytes().await);
+                let served = converse(io, shared.clone(), &answer, &shutdown);
+                let (rested, text) = tokio::join!(served, answers(&mut client, turn));
+                assert_eq!(text.matches("200 OK").count(), 2);
+                io = rested.unwrap();
+            }
+            drop(client);
+            assert!(!io.first_bytes().await);
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_request_is_lost_whenever_it_comes() {
+        let (mut client, far) = tokio::io::duplex(4096);
+        let served = serve_http1(far, LIMITS, answer, CancellationToken::new());
+        let asked = async {
+            // Around the moment at which the connection begins to rest.
+            for turn in 0..60 {
+                let path = format!("/{turn}");
+                ask(&mut client, &[&path]).await;
+                assert!(answers(&mut client, &path).await.contains("200 OK"));
+                tokio::time::sleep(Duration::from_micros(9_000 + turn * 50)).await;
+            }
+            drop(client);
+        };
+        let both = async { tokio::join!(served, asked) };
+        tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    }
+}

@@ -35,8 +35,11 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r
 /// How long, and how much, is read and thrown away so that a client that still writes sees the answer.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
-/// A kept connection that says nothing for so long is taken back from hyper, whose buffers are large.
-const REST: Duration = Duration::from_secs(1);
+/// A kept connection that says nothing for so long is taken back from hyper, whose buffers are large. Short, so
+/// that thousands of clients that come one after the other use the same memory; to begin again costs microseconds.
+const REST: Duration = Duration::from_millis(10);
+/// The longest time between two looks whether an answer is done, which begin at [`REST`] and double.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the stream and the service behind hyper tell each other.
 #[derive(Debug, Default)]
@@ -85,6 +88,8 @@ pub(super) struct TimedIo<S> {
     buffer: Vec<u8>,
     reading: Timer,
     writing: Timer,
+    /// Until the next look whether the answer under way is done.
+    pause: Duration,
     lingered: usize,
     shut: bool,
 }
@@ -120,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedIo<S> {
             buffer: Vec::new(),
             reading: Timer::default(),
             writing: Timer::default(),
+            pause: REST,
             lingered: 0,
             shut: false,
         }
@@ -203,6 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedIo<S> {
             {
                 self.phase = next;
                 self.reading.clear();
+                self.pause = REST;
                 return Poll::Ready(Ok(true));
             }
             let begun = !self.buffer.is_empty();
@@ -227,7 +234,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedIo<S> {
                     return Poll::Ready(Ok(false));
                 }
                 Poll::Pending => {
-                    self.reading.clear();
+                    // hyper does not read again when the answer is done, but only when it is woken.
+                    while self.reading.poll(cx, self.pause).is_ready() {
+                        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                        self.reading.clear();
+                    }
                     return Poll::Pending;
                 }
             }
