@@ -7,19 +7,14 @@
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    pin::{Pin, pin},
-    rc::{Rc, Weak},
+    pin::pin,
+    rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body::{Body, Frame, SizeHint};
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http1, http2},
-};
+use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::{
     client::legacy::connect::Connection as _,
@@ -30,9 +25,9 @@ use tower_service::Service;
 
 use super::{
     body::{IDLE, Through},
+    link::{Answer, Link, drive},
     upstream::Bounded,
 };
-use crate::http::timer::Timer;
 
 /// How long a kept connection may stay unused.
 const KEEP_TIME: Duration = Duration::from_secs(60);
@@ -63,15 +58,6 @@ pub(super) struct Kept {
     unused: RefCell<Vec<Link>>,
     shared: RefCell<Option<(Sender2, Instant)>>,
     looked_after: Cell<bool>,
-}
-
-/// A connection of HTTP/1.1.
-struct Link {
-    sender: http1::SendRequest<Through>,
-    /// `None` once it is over.
-    connection: Driven,
-    silence: Timer,
-    since: Instant,
 }
 
 enum Opened {
@@ -135,13 +121,9 @@ impl Kept {
         let unsent = body.is_some_and(|body| body.strong_count() > 0);
         if unsent || response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // It has more to do than to bring this answer.
-            let Link { connection, sender, .. } = link;
-            tokio::task::spawn_local(async move {
-                let _sender = sender;
-                if let Some(connection) = connection {
-                    let _ = connection.await;
-                }
-            });
+            if let Some(connection) = link.connection {
+                tokio::task::spawn_local(connection);
+            }
             return Ok(response.map(Answer::of_task));
         }
         Ok(response.map(|body| Answer::new(body, link, self)))
@@ -197,8 +179,7 @@ impl Kept {
             return Ok(Opened::Shared(sender));
         }
         let (sender, connection) = http1::handshake(io).await.map_err(|_| Failure::Broken)?;
-        let connection: Driven = Some(Box::pin(connection.with_upgrades()));
-        Ok(Opened::One(Link { sender, connection, silence: Timer::default(), since: Instant::now() }))
+        Ok(Opened::One(Link::new(sender, Box::pin(connection.with_upgrades()))))
     }
 
     #[cfg(test)]
@@ -207,7 +188,7 @@ impl Kept {
     }
 
     /// Keeps a connection whose answer was read to its end.
-    fn put(self: &Rc<Self>, mut link: Link) {
+    pub(super) fn put(self: &Rc<Self>, mut link: Link) {
         if link.is_usable() && self.unused.borrow().len() < MOST {
             link.since = Instant::now();
             self.unused.borrow_mut().push(link);
@@ -238,82 +219,6 @@ impl Kept {
 }
 
 type Sent = Result<Response<Answer>, (Failure, Option<Request<Through>>)>;
-type Driven = Option<Pin<Box<dyn Future<Output = hyper::Result<()>>>>>;
-
-/// Lets a connection read and write; drops it when it is over, which settles what waits for it.
-fn drive(connection: &mut Driven, cx: &mut Context<'_>) {
-    if let Some(open) = connection
-        && open.as_mut().poll(cx).is_ready()
-    {
-        *connection = None;
-    }
-}
-
-impl Link {
-    /// Looks at what has come, and tells whether it can take a request.
-    fn is_usable(&mut self) -> bool {
-        drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
-        self.connection.is_some() && self.sender.is_ready()
-    }
-}
-
-/// The body of an upstream's answer.
-pub(super) struct Answer {
-    body: Incoming,
-    /// Its connection, where this body drives it, and where that goes afterwards.
-    link: Option<(Link, Weak<Kept>)>,
-}
-
-impl Answer {
-    fn new(body: Incoming, link: Link, home: &Rc<Kept>) -> Self {
-        let mut answer = Self { body, link: Some((link, Rc::downgrade(home))) };
-        if answer.body.is_end_stream() {
-            answer.let_go();
-        }
-        answer
-    }
-
-    fn of_task(body: Incoming) -> Self {
-        Self { body, link: None }
-    }
-
-    /// Gives the connection back at the end.
-    fn let_go(&mut self) {
-        if let Some((link, home)) = self.link.take()
-            && let Some(home) = home.upgrade()
-        {
-            home.put(link);
-        }
-    }
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let me = self.get_mut();
-        let Some((link, _)) = &mut me.link else { return Pin::new(&mut me.body).poll_frame(cx) };
-        let mut quiet = Context::from_waker(Waker::noop());
-        let mut polled = Pin::new(&mut me.body).poll_frame(&mut quiet);
-        if polled.is_pending() {
-            drive(&mut link.connection, cx);
-            polled = Pin::new(&mut me.body).poll_frame(&mut quiet);
-        }
-        if matches!(polled, Poll::Ready(None)) || me.body.is_end_stream() {
-            me.let_go();
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ pub mod guard;
 mod headers;
 mod inject;
 mod kept;
+mod link;
 pub mod matcher;
 mod pipeline;
 mod respond;

@@ -30,7 +30,8 @@ use super::{
     address::is_public,
     base_url::BaseUrl,
     body::Through,
-    kept::{Answer, Failure, Io, Kept},
+    kept::{Failure, Io, Kept},
+    link::Answer,
 };
 use crate::{api::problem::Code, error::Error};
 
