@@ -9,6 +9,7 @@
 //! itself, because one recursive watch on a project takes in `node_modules`.
 
 mod inbox;
+mod look;
 pub mod names;
 mod pending;
 mod polled;

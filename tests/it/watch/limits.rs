@@ -150,7 +150,7 @@ fn folders_that_made_room_are_taken_by_those_that_wait() {
     assert_eq!((status.folders, status.degraded), (4, None));
     for folder in polling {
         fs::write(folder.join(".env"), "A=1\n").unwrap();
-        assert_eq!(scene.sees_all(HashSet::from([folder.join(".env")])), []);
+        scene.sees_all(HashSet::from([folder.join(".env")]));
     }
 }
 
