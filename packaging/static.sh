@@ -5,6 +5,9 @@
 # the dynamic linker (see benches/RESULTS.md). It also runs on any Linux of this architecture, whatever C
 # library that has.
 #
+# It stays position-independent. At a fixed address some fifty page faults less would come before main, but what
+# listens for requests and holds credentials should not lie where everybody knows.
+#
 # Why musl: it is made for this. C code in the dependencies (SQLite, ring) is compiled with musl-gcc, from
 # the package musl-tools. Names are resolved by musl's own resolver: /etc/hosts and DNS, no NSS plugins; a
 # host that only mDNS or LDAP knows is not found as an upstream. For such a host take the plain build.
@@ -21,7 +24,10 @@ folder=${CARGO_TARGET_DIR:-target}
 if [ -e "$(rustc --print target-libdir --target "$target")" ] || rustup target add "$target" >&2; then
     command -v musl-gcc >/dev/null || { echo "musl-gcc is missing: install musl-tools" >&2; exit 1; }
     variable=$(printf %s "$target" | tr - _)
-    env "CC_$variable=musl-gcc" cargo build --release --quiet --locked --bin hallpass --target "$target" >&2
+    # The table of relocations in its short form (RELR, which musl's start-up code reads since 1.2.4): 2 kB to read
+    # before main instead of 320 kB. A linker that does not know it warns and writes the long form.
+    env "CC_$variable=musl-gcc" cargo rustc --release --quiet --locked --bin hallpass --target "$target" -- \
+        -C link-arg=-Wl,-z,pack-relative-relocs >&2
 else
     echo "no musl target here: linking against glibc statically, for this machine only" >&2
     target="$arch-unknown-linux-gnu"

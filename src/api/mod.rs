@@ -11,6 +11,7 @@ pub mod openapi;
 pub mod operations;
 pub mod principal;
 pub mod problem;
+pub mod quarantine;
 pub mod route;
 pub mod session;
 pub mod status;

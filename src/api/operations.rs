@@ -2,7 +2,9 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{Done, List, Pong, approval, credential, grant, lease, principal, route, session, status, task};
+use super::{
+    Done, List, Pong, approval, credential, grant, lease, principal, quarantine, route, session, status, task,
+};
 
 /// One operation.
 pub struct Operation {
@@ -67,6 +69,13 @@ operations! {
     "route_add" "POST" "/v1/routes" (route::AddRoute) -> route::Route: "Adds a route to the config.";
     "route_show" "GET" "/v1/routes/{name}" () -> route::Route: "One gateway route.";
     "route_remove" "DELETE" "/v1/routes/{name}" () -> Done: "Removes a route of one's own.";
+
+    "quarantine_list" "GET" "/v1/quarantine" () -> List<quarantine::Item>: "Files that secrets were taken out of, newest first.";
+    "quarantine_take" "POST" "/v1/quarantine" (quarantine::TakeFiles) -> List<quarantine::Taken>: "Takes secrets out of files and leaves references.";
+    "quarantine_show" "GET" "/v1/quarantine/{id}" () -> quarantine::Item: "One quarantined file.";
+    "quarantine_diff" "GET" "/v1/quarantine/{id}/diff" () -> quarantine::ItemDiff: "What was changed in a file, every value masked.";
+    "quarantine_restore" "POST" "/v1/quarantine/{id}/restore" () -> quarantine::Restored: "Puts a file's secrets back.";
+    "quarantine_purge" "POST" "/v1/quarantine/{id}/purge" (quarantine::Purge) -> Done: "Forgets how a file's secrets were written; the credentials stay.";
 
     "task_list" "GET" "/v1/tasks" () -> List<task::Task>: "Tasks, newest first.";
     "task_start" "POST" "/v1/tasks" (task::StartTask) -> task::Task: "Starts a task.";

@@ -70,9 +70,9 @@ impl Context {
     ) -> Result<u8> {
         let mut client = self.client()?;
         if self.json {
-            self.value(&client.post_waiting(path, body, extra)?)
+            self.value(&client.post_waiting(path, body, extra, None)?)
         } else {
-            self.text(&render(&client.post_waiting(path, body, extra)?))
+            self.text(&render(&client.post_waiting(path, body, extra, None)?))
         }
     }
 

@@ -10,9 +10,7 @@ use super::{
     output,
     quote::{Syntax, is_variable},
     references::References,
-    task, trust,
-    waiting::Note,
-    when,
+    task, trust, waiting, when,
 };
 use crate::{
     api::{
@@ -96,8 +94,8 @@ impl Session {
             wait_seconds: self.wait,
             references: references.wire(),
         };
-        let _waiting = Note::start(cx.json);
-        let mut opened: Env = client.post_waiting("/v1/env", &body, Duration::from_secs(self.wait.unwrap_or(120)))?;
+        let wait = Duration::from_secs(self.wait.unwrap_or(120));
+        let mut opened: Env = client.post_waiting("/v1/env", &body, wait, waiting::note(cx.json))?;
         references.put_back(&mut opened);
         for left in &opened.unresolved {
             let hint = left.hint.as_deref().map(|hint| format!("; {}", output::safe(hint))).unwrap_or_default();

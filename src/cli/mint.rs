@@ -2,9 +2,9 @@
 //!
 //! The fast path: reads no config and no catalogue, and asks the daemon once.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
-use super::{context::Context, input, output, task, waiting::Note, wanted, when};
+use super::{context::Context, input, output, task, waiting, wanted, when};
 use crate::{
     api::lease::{Mint, Minted},
     error::Result,
@@ -53,6 +53,51 @@ pub struct Args {
     wait: Option<u64>,
 }
 
+/// Reads the words after `mint` in their plain form, and whether `--json` is among them; `None` for all else, which
+/// the whole parser then reads, or refuses. Making even a small parser of clap's takes longer than the rest of a
+/// warm `mint` outside the kernel.
+pub fn quick(words: &[OsString]) -> Option<(bool, Args)> {
+    let (mut json, mut what) = (false, None);
+    let (mut scopes, mut resources) = (Vec::new(), Vec::new());
+    let (mut ttl, mut task, mut claim, mut uses, mut rate, mut parent_fd, mut wait) =
+        (None, None, None, None, None, None, None);
+    let mut words = words.iter().map(|word| word.to_str().filter(|word| !word.is_empty()));
+    while let Some(word) = words.next() {
+        let word = word?;
+        if !word.starts_with('-') {
+            once(&mut what, word.to_owned())?;
+            continue;
+        }
+        if word == "--json" {
+            json = (!json).then_some(true)?;
+            continue;
+        }
+        let value = words.next()??;
+        if value.starts_with('-') {
+            return None;
+        }
+        match word {
+            "--scope" => value.split(',').try_for_each(|part| part.parse().map(|scope| scopes.push(scope)).ok())?,
+            "--resource" => value.split(',').try_for_each(|part| part.parse().map(|one| resources.push(one)).ok())?,
+            "--ttl" => once(&mut ttl, when::seconds(value).ok()?)?,
+            "--task" => once(&mut task, value.to_owned())?,
+            "--as" => once(&mut claim, value.to_owned())?,
+            "--uses" => once(&mut uses, value.parse().ok()?)?,
+            "--rate" => once(&mut rate, value.parse().ok()?)?,
+            "--parent-fd" => once(&mut parent_fd, value.parse().ok()?)?,
+            "--wait" => once(&mut wait, when::seconds(value).ok()?)?,
+            _ => return None,
+        }
+    }
+    let what = what?;
+    Some((json, Args { what, scopes, resources, ttl, task, claim, uses, rate, parent: false, parent_fd, wait }))
+}
+
+/// Keeps the value of an option that may be given once.
+fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
+    place.replace(value).is_none().then_some(())
+}
+
 pub fn run(cx: &Context, args: Args) -> Result<u8> {
     let what = wanted::assemble(&args.what, &args.scopes, &args.resources)?;
     let subject_token = match (args.parent, args.parent_fd) {
@@ -77,12 +122,11 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
     };
     // The daemon's own default for an approval is two minutes.
     let extra = Duration::from_secs(args.wait.unwrap_or(120));
-    let waiting = Note::start(cx.json);
+    let waits = waiting::note(cx.json);
     if cx.json {
-        output::json(&client.post_waiting::<_, serde_json::Value>("/v1/mint", &body, extra)?)?;
+        output::json(&client.post_waiting::<_, serde_json::Value>("/v1/mint", &body, extra, waits)?)?;
     } else {
-        let minted: Minted = client.post_waiting("/v1/mint", &body, extra)?;
-        drop(waiting);
+        let minted: Minted = client.post_waiting("/v1/mint", &body, extra, waits)?;
         if let Some(asked) = args.ttl.filter(|asked| shorter(&minted, *asked)) {
             let (asked, got) = (when::length(asked), when::length(minted.expires_in));
             output::note(&format!("{asked} was asked for, {got} is what is allowed"));

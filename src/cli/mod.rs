@@ -20,7 +20,9 @@ mod lock;
 mod man;
 mod mint;
 pub mod output;
+mod places;
 mod principal;
+mod quarantine;
 mod quote;
 mod references;
 mod route;
@@ -73,6 +75,8 @@ enum Command {
     Demo(demo::Args),
     /// Find the secrets that lie in files
     Scan(scan::Arguments),
+    /// Take secrets out of files and leave references that work; put them back
+    Quarantine(quarantine::Arguments),
     /// The long-lived secrets that hallpass keeps
     #[command(subcommand)]
     Credential(credential::Verb),
@@ -132,9 +136,8 @@ enum Command {
 
 /// Reads the command line.
 ///
-/// `mint` is read by a parser of its own arguments alone: making the parser of all verbs takes longer than
-/// the rest of a warm `mint`. What that one does not take (help, mistakes) goes to the whole one, so only
-/// that ever speaks to the user.
+/// `mint` in its plain form is read by hand: making the parser of all verbs takes longer than the rest of a warm
+/// `mint`. What is not plain (help, mistakes) goes to the whole one, so only that ever speaks to the user.
 ///
 /// # Errors
 /// clap's: what is wrong with it, or the help that it asks for.
@@ -146,19 +149,10 @@ pub fn parse() -> std::result::Result<Cli, clap::Error> {
     }
 }
 
-#[derive(Debug, Parser)]
-#[command(name = "mint", disable_help_flag = true)]
-struct Quick {
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    args: mint::Args,
-}
-
 fn quick(words: &[std::ffi::OsString]) -> Option<Cli> {
     let words = words.get(1..).filter(|words| words.first().is_some_and(|word| word == "mint"))?;
-    let quick = Quick::try_parse_from(words).ok()?;
-    Some(Cli { json: quick.json, command: Command::Mint(quick.args) })
+    let (json, args) = mint::quick(words.get(1..)?)?;
+    Some(Cli { json, command: Command::Mint(args) })
 }
 
 /// Does what the command line says; the exit code.
@@ -176,6 +170,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Setup(args) => setup::run(&cx, args),
         Command::Demo(args) => demo::run(&cx, &args),
         Command::Scan(args) => scan::run(&cx, args),
+        Command::Quarantine(args) => quarantine::run(&cx, args),
         Command::Credential(verb) => credential::run(&cx, verb),
         Command::Lock => lock::lock(&cx),
         Command::Unlock(args) => lock::unlock(&cx, &args),
@@ -235,6 +230,24 @@ mod tests {
         {
             let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
             assert!(quick(&words).is_none(), "{line}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_the_quick_way_takes_the_whole_parser_takes_too(words in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "--json", "--scope", "--resource", "--ttl", "--task", "--as", "--uses", "--rate", "--parent",
+                "--parent-fd", "--wait", "--", "-h", "openai:chat", "github", "a:b@c", "chat,read", "chat,", "x/y,z",
+                "15m", "0", "-1", "7", "+3", "60/min", "", " ", "--task=x", "-", "é", "A",
+            ]), 0..7))
+        {
+            let words: Vec<std::ffi::OsString> =
+                ["hallpass", "mint"].into_iter().chain(words).map(Into::into).collect();
+            if let Some(cli) = quick(&words) {
+                let whole = Cli::try_parse_from(&words).unwrap();
+                proptest::prop_assert_eq!(format!("{cli:?}"), format!("{whole:?}"));
+            }
         }
     }
 

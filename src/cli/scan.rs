@@ -7,6 +7,7 @@ use clap::Args;
 use super::{
     context::Context,
     output::{self, BOLD, DIM, RED, YELLOW, safe, styled},
+    places,
 };
 use crate::{
     api::problem::Code,
@@ -77,7 +78,7 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
     let mut report = if args.staged {
         staged::scan(&scan)?
     } else {
-        let targets = if args.paths.is_empty() { known_places()? } else { args.paths.clone() };
+        let targets = if args.paths.is_empty() { places::known()? } else { args.paths.clone() };
         shown(&progress, || scan.paths(&targets))
     };
     if args.certain {
@@ -108,11 +109,6 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
         (true, false) => 1,
         (true, true) => 0,
     })
-}
-
-/// The places where assistants and tools keep secrets, those that are there.
-fn known_places() -> Result<Vec<PathBuf>> {
-    Err(Error::new(Code::Usage, "name a file or a folder to scan").hint("for example: hallpass scan ."))
 }
 
 /// Runs it with a line of progress where a person is looking.

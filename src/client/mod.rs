@@ -7,7 +7,7 @@ mod http;
 mod start;
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,8 @@ pub use start::{autostart_wanted, last_log_line};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a busy socket is tried again.
 const BUSY_FOR: Duration = Duration::from_secs(2);
+/// Longer than any answer that waits for nobody.
+const MOMENT: Duration = Duration::from_millis(1500);
 
 /// A connection to the daemon.
 pub struct Client {
@@ -65,7 +67,7 @@ impl Client {
     /// # Errors
     /// The daemon's problem, or why there is no answer.
     pub fn get<R: DeserializeOwned>(&mut self, path: &str) -> Result<R> {
-        decode(&self.request("GET", path, &[], None)?)
+        decode(&self.request("GET", path, &[], Duration::ZERO, None)?)
     }
 
     /// `POST path` with a JSON body; `&()` sends none.
@@ -73,10 +75,11 @@ impl Client {
     /// # Errors
     /// The daemon's problem, or why there is no answer.
     pub fn post<Q: Serialize, R: DeserializeOwned>(&mut self, path: &str, body: &Q) -> Result<R> {
-        decode(&self.request("POST", path, &encode(body)?, None)?)
+        decode(&self.request("POST", path, &encode(body)?, Duration::ZERO, None)?)
     }
 
-    /// `POST path` that may wait this much longer than others, such as for a human's approval.
+    /// `POST path` that may wait this much longer than others, such as for a human's approval. `waits` is called
+    /// once if there is no answer after a moment.
     ///
     /// # Errors
     /// The daemon's problem, or why there is no answer.
@@ -85,8 +88,9 @@ impl Client {
         path: &str,
         body: &Q,
         extra: Duration,
+        waits: Option<fn()>,
     ) -> Result<R> {
-        decode(&self.request("POST", path, &encode(body)?, Some(extra))?)
+        decode(&self.request("POST", path, &encode(body)?, extra, waits)?)
     }
 
     /// `DELETE path`.
@@ -94,18 +98,25 @@ impl Client {
     /// # Errors
     /// The daemon's problem, or why there is no answer.
     pub fn delete<R: DeserializeOwned>(&mut self, path: &str) -> Result<R> {
-        decode(&self.request("DELETE", path, &[], None)?)
+        decode(&self.request("DELETE", path, &[], Duration::ZERO, None)?)
     }
 
     /// One exchange; the body of a good answer. A kept connection that the daemon closed meanwhile is
     /// opened again once, before anything was sent on it that could have had an effect.
-    fn request(&mut self, method: &str, path: &str, body: &[u8], extra: Option<Duration>) -> Result<Vec<u8>> {
-        let wait = ANSWER_TIMEOUT.saturating_add(extra.unwrap_or_default());
+    fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        extra: Duration,
+        waits: Option<fn()>,
+    ) -> Result<Vec<u8>> {
+        let wait = ANSWER_TIMEOUT.saturating_add(extra);
         let kept = self.used && self.stream.is_some();
-        match self.exchange(method, path, body, wait) {
+        match self.exchange(method, path, body, wait, waits) {
             Err(http::Broken::ClosedEarly) if kept => {
                 self.stream = None;
-                self.exchange(method, path, body, wait)
+                self.exchange(method, path, body, wait, waits)
             }
             other => other,
         }
@@ -119,6 +130,7 @@ impl Client {
         path: &str,
         body: &[u8],
         wait: Duration,
+        waits: Option<fn()>,
     ) -> std::result::Result<Answer, http::Broken> {
         if self.stream.is_none() {
             let stream = open(&self.paths).map_err(|failed| {
@@ -133,7 +145,12 @@ impl Client {
         let Some(stream) = self.stream.as_mut() else { return Err(http::Broken::ClosedEarly) };
         self.used = true;
         let message = zeroize::Zeroizing::new(http::request(method, path, body));
-        let outcome = send(stream, &message, wait).and_then(|()| http::read_answer(stream, Instant::now() + wait));
+        let until = Instant::now() + wait;
+        let outcome = send(stream, &message, wait).and_then(|()| {
+            let first = if waits.is_some() { wait.min(MOMENT) } else { wait };
+            stream.set_recv_timeout(Some(first)).map_err(http::Broken::Io)?;
+            http::read_answer(&mut Patient { stream, waits, until }, until)
+        });
         match outcome {
             Ok(answer) => {
                 if answer.close {
@@ -233,12 +250,37 @@ fn absent(paths: &Paths, error: &io::Error) -> Error {
 
 fn send(stream: &mut Stream, message: &[u8], wait: Duration) -> std::result::Result<(), http::Broken> {
     stream.set_send_timeout(Some(wait)).map_err(http::Broken::Io)?;
-    stream.set_recv_timeout(Some(wait)).map_err(http::Broken::Io)?;
     match stream.write_all(message) {
         Ok(()) => Ok(()),
         // The daemon may have answered (413, 503) and closed before it read all: read what it said.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(e) => Err(http::Broken::Io(e)),
+    }
+}
+
+/// A stream whose first timeout is only the moment to say that it waits. A thread that counts would do the same,
+/// and costs more than the rest of a warm call.
+struct Patient<'a> {
+    stream: &'a mut Stream,
+    waits: Option<fn()>,
+    until: Instant,
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.stream.read(buffer) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                let Some(waits) = self.waits.take() else { return Err(e) };
+                waits();
+                let left = self.until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(e);
+                }
+                self.stream.set_recv_timeout(Some(left))?;
+                self.stream.read(buffer)
+            }
+            other => other,
+        }
     }
 }
 
@@ -291,6 +333,29 @@ mod tests {
         let paths = Paths::under(&std::path::Path::new("/tmp").join("x".repeat(200)), None);
         let error = Client::connect(&paths, false).err().unwrap();
         assert!(error.hint.unwrap().contains("shorter"), "{}", error.detail);
+    }
+
+    #[test]
+    fn who_waits_is_told_once_and_still_gets_the_answer() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static TOLD: AtomicU32 = AtomicU32::new(0);
+        let (here, mut there) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut stream = Stream::UdSocket(here.into());
+        stream.set_recv_timeout(Some(Duration::from_millis(1))).unwrap();
+        let daemon = std::thread::spawn(move || {
+            while TOLD.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            there.write_all(b"late").unwrap();
+        });
+        let waits: fn() = || _ = TOLD.fetch_add(1, Ordering::SeqCst);
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut answer = String::new();
+        Patient { stream: &mut stream, waits: Some(waits), until }.read_to_string(&mut answer).unwrap();
+        assert_eq!((answer.as_str(), TOLD.load(Ordering::SeqCst)), ("late", 1));
+        daemon.join().unwrap();
+        let mut nobody = Patient { stream: &mut stream, waits: Some(waits), until: Instant::now() };
+        assert_eq!(nobody.read(&mut [0]).unwrap(), 0, "it was closed");
     }
 
     #[test]

@@ -76,7 +76,9 @@ async fn route(
     parts: &[&str],
     call: &Call,
 ) -> Result<Answer> {
-    use handler::{approve, credential, env, grant, lease, lock, mint, principal, route, status, task, trust};
+    use handler::{
+        approve, credential, env, grant, lease, lock, mint, principal, quarantine, route, status, task, trust,
+    };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
         ("GET", ["status"]) => json(&status::status(state, caller).await?),
@@ -85,6 +87,13 @@ async fn route(
             content_type: "application/json",
             body: Bytes::from_static(openapi::DOCUMENT.as_bytes()),
         }),
+
+        ("GET", ["quarantine"]) => json(&quarantine::list(state).await?),
+        ("POST", ["quarantine"]) => json(&quarantine::take(state, caller, call.json()?).await?),
+        ("GET", ["quarantine", id]) => json(&quarantine::show(state, id).await?),
+        ("GET", ["quarantine", id, "diff"]) => json(&quarantine::diff(state, id).await?),
+        ("POST", ["quarantine", id, "restore"]) => json(&quarantine::restore(state, caller, id).await?),
+        ("POST", ["quarantine", id, "purge"]) => json(&quarantine::purge(state, caller, id, call.json()?).await?),
 
         ("GET", ["credentials"]) => json(&credential::list(state)),
         ("POST", ["credentials"]) => json(&credential::add(state, caller, call.json()?).await?),

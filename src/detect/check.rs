@@ -109,7 +109,7 @@ fn jwt(value: &[u8]) -> bool {
 fn base64_json(value: &[u8]) -> bool {
     let Some(at) = value.windows(3).position(|part| part == b"eyJ") else { return false };
     let body = value.get(at..).unwrap_or_default();
-    let end = body.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+/-_=".contains(b))).unwrap_or(body.len());
+    let end = body.iter().position(|b| !(b.is_ascii_alphanumeric() || b"+/-_".contains(b))).unwrap_or(body.len());
     let body = body.get(..end).unwrap_or_default();
     let whole = body.len() / 4 * 4;
     let Some(text) = decode(body).or_else(|| decode(body.get(..whole)?)) else { return false };

@@ -137,7 +137,8 @@ struct Candidate {
     class: Class,
     name: Option<u32>,
     why: &'static str,
-    /// Words before names before the generic kinds; then the longer value, then the rule with the longer words.
+    /// In a class, names before words (whose token it is says more than that it is a JWT) before the generic
+    /// kinds; then the longer value, then the rule with the longer words.
     rank: (Class, u8, usize, usize),
 }
 
@@ -201,7 +202,7 @@ impl Search<'_> {
                 class: rule.class,
                 name,
                 why: why(rule),
-                rank: (rule.class, 3, span.len(), rule.words.iter().map(|word| word.len()).min().unwrap_or_default()),
+                rank: (rule.class, 2, span.len(), rule.words.iter().map(|word| word.len()).min().unwrap_or_default()),
                 span,
             });
         }
@@ -238,7 +239,7 @@ impl Search<'_> {
                         class: rule.class,
                         name: scalar.name,
                         why: why(rule),
-                        rank: (rule.class, 2, span.len(), 0),
+                        rank: (rule.class, 3, span.len(), 0),
                     });
                 }
             }
@@ -381,7 +382,13 @@ fn automaton(words: &[&str]) -> Option<AhoCorasick> {
 /// Whether the rule's other conditions hold for the value.
 fn holds(rule: &Rule, value: &[u8]) -> bool {
     let generated = rule.class == Class::Certain || value.len() >= 20;
-    let stands_for_one = is_placeholder(value, generated) || (rule.class == Class::Likely && is_reference(value));
+    // A mark of the issuer's own that looks like a placeholder (`AAAAAAAAAAAA`, `sk_test_`) says nothing of the rest.
+    let rests = rule.words.iter().filter_map(|word| {
+        let (start, rest) = value.split_at_checked(word.len())?;
+        start.eq_ignore_ascii_case(word.as_bytes()).then_some(rest)
+    });
+    let rest = rests.min_by_key(|rest| rest.len()).unwrap_or(value);
+    let stands_for_one = is_placeholder(rest, generated) || (rule.class == Class::Likely && is_reference(value));
     !stands_for_one
         && (rule.entropy == 0.0 || entropy(value) >= rule.entropy)
         && rule.check.is_none_or(|name| check::named(name).is_some_and(|check| check(value)))
@@ -396,8 +403,7 @@ fn why(rule: &Rule) -> &'static str {
 }
 
 fn scalar_at(document: &Document, at: usize) -> Option<&Scalar> {
-    let index = document.scalars.partition_point(|scalar| scalar.span.end <= at);
-    document.scalars.get(index).filter(|scalar| scalar.span.contains(&at))
+    document.scalar_at(at)
 }
 
 /// The `n` of `\n` is no letter before a value.

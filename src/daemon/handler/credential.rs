@@ -77,6 +77,7 @@ pub async fn add(state: &Rc<State>, caller: &Caller, request: AddCredential) -> 
         rotated_ms: None,
         last_used_ms: None,
         length: u64::try_from(length).unwrap_or(u64::MAX),
+        fingerprint: None,
     };
     state.put_credential(record.clone())?;
     if let Some(issuer) = issuer {
@@ -97,6 +98,7 @@ pub async fn rotate(state: &Rc<State>, caller: &Caller, name: &str, request: Rot
     store_checked(&store, name, &value).await?;
     known.rotated_ms = Some(sys::now().wall_ms);
     known.length = u64::try_from(value.len()).unwrap_or(u64::MAX);
+    known.fingerprint = None;
     state.put_credential(known.clone())?;
     for issuer in issuers_of(state, name) {
         state.forget_connections(&issuer);

@@ -8,6 +8,7 @@ pub mod lease;
 pub mod lock;
 pub mod mint;
 pub mod principal;
+pub mod quarantine;
 pub mod reference;
 pub mod release;
 pub mod route;

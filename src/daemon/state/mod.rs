@@ -19,6 +19,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::keeper::Keeper;
 use crate::{
     api::{credential::StoreKind, problem::Code, status::Protection},
     audit::{Audit, Record},
@@ -61,6 +62,8 @@ pub struct State {
     /// Held while a credential is changed: store, database and config are three steps, and another change
     /// between them would leave one without the others.
     pub credential_turn: tokio::sync::Mutex<()>,
+    /// The thread that looks into files, once it was needed.
+    keeper: RefCell<Option<Rc<Keeper>>>,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -135,6 +138,7 @@ impl State {
             tasks: RefCell::new(Tasks::load(&db)?),
             names: RefCell::new(Names::load(&db)?),
             credential_turn: tokio::sync::Mutex::default(),
+            keeper: RefCell::default(),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
             audit_written: Notify::new(),
@@ -169,6 +173,7 @@ impl State {
                 let before = self.settings();
                 if before.config.store != settings.config.store {
                     *self.store.borrow_mut() = Store::start(&settings.config.store, &self.paths);
+                    *self.keeper.borrow_mut() = None;
                 }
                 if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
                     gateway.set_routes(settings.catalogue.clone());
@@ -182,6 +187,16 @@ impl State {
                 Err(error)
             }
         }
+    }
+
+    /// The thread that looks into files and takes secrets out of them.
+    pub fn keeper(&self) -> Result<Rc<Keeper>> {
+        if let Some(keeper) = &*self.keeper.borrow() {
+            return Ok(Rc::clone(keeper));
+        }
+        let keeper = Rc::new(Keeper::start(&self.paths, self.store.borrow().clone())?);
+        *self.keeper.borrow_mut() = Some(Rc::clone(&keeper));
+        Ok(keeper)
     }
 
     /// Tells this gateway of new routes and of keys that go away, from now on.

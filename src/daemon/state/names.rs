@@ -49,6 +49,9 @@ pub struct CredentialRecord {
     pub last_used_ms: Option<i64>,
     /// The length of its value in bytes.
     pub length: u64,
+    /// The keyed hash of its value, where it came out of a file.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
 }
 
 /// All of them.

@@ -6,6 +6,9 @@ use std::ops::Range;
 
 use super::{Quote, Value, slice};
 
+/// Holds no place: no line was seen.
+const NOWHERE: Range<usize> = Range { start: usize::MAX, end: 0 };
+
 /// A place, and where to stop.
 pub(super) struct Cursor<'a> {
     pub bytes: &'a [u8],
@@ -13,12 +16,14 @@ pub(super) struct Cursor<'a> {
     pub end: usize,
     /// Quotes of which there is no further one, so that none is looked for twice.
     missing: [bool; 3],
+    /// From where to where a line was last seen to go, so that a long one is not measured for each of its words.
+    seen: Range<usize>,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(bytes: &'a [u8], at: usize, end: usize) -> Self {
         let end = end.min(bytes.len());
-        Self { bytes, at: at.min(end), end, missing: [false; 3] }
+        Self { bytes, at: at.min(end), end, missing: [false; 3], seen: NOWHERE }
     }
 
     pub fn done(&self) -> bool {
@@ -63,9 +68,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Where this line ends: before its line feed.
-    pub fn line_end(&self) -> usize {
-        let rest = self.rest();
-        self.at + rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len())
+    pub fn line_end(&mut self) -> usize {
+        if self.at < self.seen.start || self.at > self.seen.end {
+            let rest = self.rest();
+            let length = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+            self.seen = self.at..self.at + length;
+        }
+        self.seen.end
     }
 
     /// The rest of the line, and on to the next one.

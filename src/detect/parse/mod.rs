@@ -91,6 +91,12 @@ pub fn parse(kind: FileKind, bytes: &[u8]) -> Option<Document> {
 }
 
 impl Document {
+    /// The value that the byte is in.
+    pub fn scalar_at(&self, at: usize) -> Option<&Scalar> {
+        let index = self.scalars.partition_point(|scalar| scalar.span.end <= at);
+        self.scalars.get(index).filter(|scalar| scalar.span.contains(&at))
+    }
+
     /// The path of a name, joined by dots, lossily as text.
     pub fn path(&self, bytes: &[u8], name: Option<u32>) -> String {
         let mut parts = Vec::new();

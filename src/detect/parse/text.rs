@@ -28,7 +28,7 @@ struct Reader<'a> {
     bytes: &'a [u8],
     document: &'a mut Document,
     comment: bool,
-    /// Kinds of quotes of which the line has no further one, so that none is looked for twice.
+    /// Kinds of quotes of which the text being read has no further one, so that none is looked for twice.
     missing: [bool; 6],
     /// The value of `name="..."`: it names the `value="..."` after it.
     label: Option<Range<usize>>,
@@ -195,7 +195,9 @@ impl Reader<'_> {
             let before = self.document.scalars.len();
             let blank = slice(self.bytes, start..close).iter().any(|&byte| is_blank(byte) || byte == b'{');
             if depth < MAX_DEPTH && blank {
+                let missing = std::mem::take(&mut self.missing);
                 self.read(start..close, depth + 1);
+                self.missing = missing;
             }
             if self.document.scalars.len() == before {
                 let quote = match mark.byte {
@@ -216,10 +218,11 @@ impl Reader<'_> {
         }
         // `name: type = value`.
         let after = self.blanks(span.end, end);
-        if self.at(after, end) == Some(b'=') && is_name(slice(self.bytes, span.clone())) {
-            if let Some(value) = self.separator(after, end, false) {
-                return if self.mark(value, end).is_some() { self.value(name, value, end, depth) } else { Some(at) };
-            }
+        if self.at(after, end) == Some(b'=')
+            && is_name(slice(self.bytes, span.clone()))
+            && let Some(value) = self.separator(after, end, false)
+        {
+            return if self.mark(value, end).is_some() { self.value(name, value, end, depth) } else { Some(at) };
         }
         let stop = span.end;
         self.push(name, Value::bare(span));
@@ -247,7 +250,6 @@ impl Reader<'_> {
             escaped = byte == b'\\' && !escaped;
             closes
         });
-        // Only the whole line tells that there is none; inside a value there may be one behind it.
         match found {
             Some(length) => Some(start + length - usize::from(mark.escaped)),
             None => {

@@ -58,8 +58,8 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Option<Document> {
 }
 
 fn value(bytes: &[u8], span: Range<usize>, style: ScalarStyle, text: &str) -> Value {
+    let span = without_properties(bytes, span);
     let inside = |quote: u8| {
-        // The mark may stand at a tag or an anchor before it.
         let raw = slice(bytes, span.clone());
         let open = raw.iter().position(|&byte| byte == quote).map_or(0, |at| at + 1);
         let close = raw.iter().rposition(|&byte| byte == quote).unwrap_or(raw.len()).max(open);
@@ -74,6 +74,16 @@ fn value(bytes: &[u8], span: Range<usize>, style: ScalarStyle, text: &str) -> Va
     let differs = text.as_bytes() != slice(bytes, span.clone());
     let decoded = differs.then(|| text.as_bytes().into());
     Value { span, quote, decoded, comment: false }
+}
+
+/// The mark stands at the tag or the anchor before a value, and no value begins with their signs.
+fn without_properties(bytes: &[u8], span: Range<usize>) -> Range<usize> {
+    let mut rest = slice(bytes, span.clone());
+    while matches!(rest.first(), Some(b'!' | b'&')) {
+        let length = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+        rest = rest.get(length..).unwrap_or_default().trim_ascii_start();
+    }
+    span.end - rest.len()..span.end
 }
 
 /// The lines after the one with the sign.

@@ -1,8 +1,9 @@
 //! `/proc`: the caller and its ancestors.
 //!
 //! Owns parsing proc_pid_stat(5) and the command line of interpreters. Cheap on purpose, it runs for each
-//! mint: per process one file that is read and one link. The reads of one process are not tied to each other;
-//! for the caller the pidfd is asked after the last of them, and for its ancestors they are labels.
+//! mint: per process one file that is read and one link, and the link of an ancestor once in a burst of calls
+//! (`known.rs`). The reads of one process are not tied to each other; for the caller the pidfd is asked after the
+//! last of them, and for its ancestors they are labels.
 
 use rustix::{
     fd::AsFd,
@@ -18,21 +19,31 @@ use crate::{
     task::ProcessKey,
 };
 
+mod known;
 mod script;
+
+use known::Labels;
 
 /// The caller and its ancestors.
 pub(in crate::sys) fn evidence(caller: &Caller) -> Evidence {
     let mut evidence = Evidence::of_uid(caller.uid);
     let mut pid = caller.pid;
+    let now = std::time::Instant::now();
     while pid > 0 && evidence.chain.len() < MAX_DEPTH {
         let Some(stat) = look_at(pid) else { break };
         // A parent that is younger than its child is not its parent: the pid was reused meanwhile.
         if evidence.chain.last().is_some_and(|child| child.key.start < stat.start) {
             break;
         }
-        let exe = exe_of(pid);
-        let script = script::of(exe.as_deref(), &stat.name, || read_some(pid, "cmdline", 4096));
-        if evidence.chain.is_empty() {
+        let read = || {
+            let exe = exe_of(pid);
+            let script =
+                script::of(exe.as_deref(), &stat.name, || Some(read_some(pid, "cmdline", &mut [0; 4096])?.to_vec()));
+            Labels { exe, script }
+        };
+        let is_caller = evidence.chain.is_empty();
+        let Labels { exe, script } = if is_caller { read() } else { known::labels(pid, &stat, now, read) };
+        if is_caller {
             // The pin is asked after the process was read: still alive now means it was the caller then.
             if caller.pidfd.as_ref().is_some_and(|pidfd| has_ended(pidfd.as_fd())) {
                 break;
@@ -71,17 +82,31 @@ pub(in crate::sys) fn program(pid: i32) -> Option<String> {
 }
 
 /// What is used of `/proc/PID/stat`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Stat {
     name: String,
     parent: i32,
     session: i32,
     tty: i32,
     start: u64,
+    image: Image,
+}
+
+/// Where the kernel put the program: code, stack, data, heap, arguments (`startcode`, `startstack`, `start_data`,
+/// `start_brk`, `arg_start`). Another execve(2) puts it elsewhere, unless ASLR is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Image([u64; 5]);
+
+impl Image {
+    /// False where the kernel shows no places: of another user's process, or of one that is not dumpable.
+    fn is_shown(self) -> bool {
+        let [_, stack, .., arguments] = self.0;
+        stack != 0 && arguments != 0
+    }
 }
 
 fn look_at(pid: i32) -> Option<Stat> {
-    parse(&read_some(pid, "stat", 1024)?)
+    parse(read_some(pid, "stat", &mut [0; 1024])?)
 }
 
 /// The kernel's name may hold spaces and parentheses, so the fields count from the last `)`. A zombie has
@@ -100,7 +125,10 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let session = fields.nth(1)?.parse().ok()?;
     let tty = fields.next()?.parse().ok()?;
     let start = fields.nth(14)?.parse().ok()?;
-    Some(Stat { name, parent, session, tty, start })
+    // An old kernel's line ends before them; then they count as hidden.
+    let mut place = |skip| fields.nth(skip).and_then(|field| field.parse().ok()).unwrap_or(0);
+    let image = Image([place(3), place(1), place(16), place(1), place(0)]);
+    Some(Stat { name, parent, session, tty, start, image })
 }
 
 /// The executable's path; `None` for a kernel thread, another user's process, or one that is not dumpable.
@@ -111,9 +139,8 @@ fn exe_of(pid: i32) -> Option<String> {
     Some(path.strip_suffix(" (deleted)").map_or(path.clone(), Into::into))
 }
 
-fn read_some(pid: i32, name: &str, most: usize) -> Option<Vec<u8>> {
+fn read_some<'a>(pid: i32, name: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     let file = open(format!("/proc/{pid}/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut buffer = vec![0; most];
     let mut len = 0;
     while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
         let wanted = rest.len();
@@ -128,8 +155,7 @@ fn read_some(pid: i32, name: &str, most: usize) -> Option<Vec<u8>> {
             Err(_) => return None,
         }
     }
-    buffer.truncate(len);
-    Some(buffer)
+    buffer.get(..len)
 }
 
 #[cfg(test)]
@@ -149,7 +175,8 @@ mod tests {
     fn a_name_with_parentheses_and_spaces() {
         let fields: Vec<String> = (4..=52).map(|n| n.to_string()).collect();
         let line = format!("77 (a) b (c) S {}\n", fields.join(" "));
-        let wanted = Stat { name: "a) b (c".into(), parent: 4, session: 6, tty: 7, start: 22 };
+        let image = Image([26, 28, 45, 47, 48]);
+        let wanted = Stat { name: "a) b (c".into(), parent: 4, session: 6, tty: 7, start: 22, image };
         assert_eq!(parse(line.as_bytes()), Some(wanted));
         assert_eq!(parse(line.replace(" S ", " Z ").as_bytes()), None);
         for bad in ["", "77 (a", "77 (a) S 1 2", ")(", "77 (a) S x y z"] {
@@ -215,6 +242,29 @@ mod tests {
         for pid in [0, -1] {
             assert!(key(pid).is_none() && evidence(&Caller { uid: 7, pid, pidfd: None }).chain.is_empty());
         }
+    }
+
+    #[test]
+    fn an_ancestor_that_becomes_another_program_is_seen_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a.sh"), folder.path().join("b.sh"));
+        // The same shell, name and pid, before and after: only the script is another.
+        std::fs::write(&first, format!("sleep 60 & echo $!\nread x\nexec sh {}\n", second.display())).unwrap();
+        std::fs::write(&second, "echo up\nread x\n").unwrap();
+        let mut shell = Command::new("sh").arg(&first).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+        let below = caller(lines.next().unwrap().unwrap().parse().unwrap());
+        let script = || evidence(&below).chain.get(1).unwrap().script.clone();
+        assert_eq!(script().as_deref(), first.to_str());
+        assert_eq!(script().as_deref(), first.to_str());
+        std::io::Write::write_all(shell.stdin.as_mut().unwrap(), b"go\n").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "up");
+        assert_eq!(script().as_deref(), second.to_str());
+        for pid in [below.pid, shell.id() as i32] {
+            rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL)
+                .unwrap();
+        }
+        shell.wait().unwrap();
     }
 
     #[test]

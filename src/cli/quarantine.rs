@@ -1,0 +1,269 @@
+//! `hallpass quarantine`: secrets out of files into the store, and back.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{
+    context::Context,
+    input,
+    output::{self, BOLD, DIM, GREEN, RED, YELLOW, safe, styled},
+    places,
+};
+use crate::{
+    api::{
+        Done, List,
+        problem::Code,
+        quarantine::{Item, ItemDiff, Purge, Restored, TakeFiles, Taken},
+    },
+    client::{Client, segment},
+    detect::Detector,
+    error::{Error, Result},
+    scan::{Progress, Scan, read},
+};
+
+/// How many files one request to the daemon names.
+const BATCH: usize = 100;
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Without a verb: shows what would change, and asks.\n\
+    The reference that is left, hallpass:NAME, is resolved by `hallpass exec`, `hallpass env` and the shell hooks."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Files and folders; without any, the places where assistants and tools keep secrets
+    paths: Vec<PathBuf>,
+    /// Take what is likely too, not only what is certain
+    #[arg(long)]
+    all: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Only show what would change, with every value masked
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Files that secrets were taken out of, newest first
+    List,
+    /// One of them
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// What was changed in a file, with every value masked
+    Diff {
+        /// Its id
+        id: String,
+    },
+    /// Put a file's secrets back: the same bytes, mode and owner
+    Restore {
+        /// Its id
+        id: String,
+    },
+    /// Forget how a file's secrets were written; the credentials stay
+    Purge {
+        /// Its id
+        id: String,
+        /// Even though its reference still stands in the file
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
+    let path = |id: &str, end: &str| format!("/v1/quarantine/{}{end}", segment(id));
+    match args.verb {
+        None => take(cx, args),
+        Some(Verb::List) => cx.get("/v1/quarantine", |list: &List<Item>| match list.items.as_slice() {
+            [] => "nothing was quarantined yet; `hallpass quarantine` looks for what could be".into(),
+            items => items.iter().map(render_item).collect::<Vec<_>>().join("\n"),
+        }),
+        Some(Verb::Show { id }) => cx.get(&path(&id, ""), render_item),
+        Some(Verb::Diff { id }) => cx.get(&path(&id, "/diff"), |diff: &ItemDiff| safe(&diff.diff)),
+        Some(Verb::Restore { id }) => cx.post(&path(&id, "/restore"), &(), |done: &Restored| {
+            let how = if done.identical {
+                "has the same bytes again"
+            } else {
+                "has its secrets again, and keeps what was changed since"
+            };
+            let mut text = format!("{} {how}", safe(&done.path));
+            for name in &done.missing {
+                let name = safe(name);
+                text.push_str(&format!(
+                    "\nthe reference to {name} had gone from the file; its value rests as the credential {name}"
+                ));
+            }
+            text
+        }),
+        Some(Verb::Purge { id, force }) => cx.post(&path(&id, "/purge"), &Purge { force }, |_: &Done| {
+            format!("{} is forgotten; its credentials stay", safe(&id))
+        }),
+    }
+}
+
+fn take(cx: &Context, args: Arguments) -> Result<u8> {
+    let files = files(&args)?;
+    let mut client = cx.client()?;
+    let plan = ask(&mut client, &files, &args, true)?;
+    let some = plan.iter().any(|taken| !taken.secrets.is_empty());
+    let failed = plan.iter().any(|taken| taken.error.is_some());
+    if args.dry_run || !some {
+        let code = u8::from(failed);
+        if cx.json {
+            output::json(&List { items: plan })?;
+        } else {
+            output::text(&render_plan(&plan))?;
+        }
+        return Ok(code);
+    }
+    if !args.yes {
+        output::note(&render_plan(&plan));
+        let secrets: usize = plan.iter().map(|taken| taken.secrets.len()).sum();
+        let files = plan.iter().filter(|taken| !taken.secrets.is_empty()).count();
+        input::confirm(&format!("Take {} out of {}?", count(secrets, "secret"), count(files, "file")), false)?;
+    }
+    let done = ask(&mut client, &files, &args, false)?;
+    let failed = done.iter().any(|taken| taken.error.is_some());
+    if cx.json {
+        output::json(&List { items: done })?;
+    } else {
+        output::text(&render_done(&done))?;
+    }
+    Ok(u8::from(failed))
+}
+
+/// The files with findings, absolute.
+fn files(args: &Arguments) -> Result<Vec<String>> {
+    let targets = if args.paths.is_empty() { places::known()? } else { args.paths.clone() };
+    let detector = Detector::new();
+    // These fingerprints are shown to nobody: the daemon makes its own.
+    let fingerprints = crate::detect::fingerprint::Fingerprints::new([0; 32]);
+    let progress = Progress::default();
+    let scan = Scan { detector: &detector, fingerprints: &fingerprints, max_size: read::MAX_SIZE, progress: &progress };
+    let report = scan.paths(&targets);
+    for (path, why) in &report.unreadable {
+        output::note(&format!("{} {}: {}", styled(YELLOW, "warning:"), safe(&path.to_string_lossy()), safe(why)));
+    }
+    let mut files: Vec<String> = Vec::new();
+    for finding in report.findings {
+        let path = std::path::absolute(&finding.path)
+            .map_err(|e| Error::new(Code::Io, format!("{}: {e}", finding.path.display())))?;
+        let path = path.to_str().map(ToOwned::to_owned).ok_or_else(|| {
+            Error::new(Code::InvalidValue, format!("{}: its name is not UTF-8", path.display())).hint("rename it")
+        })?;
+        if files.last() != Some(&path) {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn ask(client: &mut Client, files: &[String], args: &Arguments, dry_run: bool) -> Result<Vec<Taken>> {
+    let mut all = Vec::new();
+    for batch in files.chunks(BATCH) {
+        let body = TakeFiles { paths: batch.to_vec(), likely: args.all, only: Vec::new(), dry_run };
+        let answer: List<Taken> = client.post("/v1/quarantine", &body)?;
+        all.extend(answer.items);
+    }
+    Ok(all)
+}
+
+fn render_plan(plan: &[Taken]) -> String {
+    let mut text = String::new();
+    let mut left = 0;
+    for taken in plan {
+        left += taken.left;
+        if let Some(diff) = &taken.diff {
+            text.push_str(&format!("{}\n", safe(diff)));
+        }
+        text.push_str(&error_of(taken));
+    }
+    if left > 0 {
+        text.push_str(&styled(
+            DIM,
+            &format!("{} left alone because not certain; --all takes them too", count_left(left)),
+        ));
+    } else if text.is_empty() {
+        text.push_str("no secret found");
+    }
+    text
+}
+
+fn render_done(done: &[Taken]) -> String {
+    let mut text = String::new();
+    let mut revoke: Vec<String> = Vec::new();
+    for taken in done {
+        if let Some(id) = &taken.id {
+            text.push_str(&format!(
+                "{} {}  {}\n",
+                styled(GREEN, "✓"),
+                styled(BOLD, &safe(&taken.path)),
+                styled(DIM, id)
+            ));
+            for secret in &taken.secrets {
+                let name = safe(&secret.credential);
+                let how = match &secret.route {
+                    Some(_) => format!("a token of it: hallpass grant add human {name}:SCOPE"),
+                    None => format!("its value, as it is: hallpass grant add human {name}:release"),
+                };
+                text.push_str(&format!(
+                    "    {} is now hallpass:{name}\n    {}\n",
+                    safe(&secret.kind),
+                    styled(DIM, &how)
+                ));
+                revoke.extend(secret.revoke.iter().map(|page| format!("  {}: {}", safe(&secret.kind), safe(page))));
+            }
+        }
+        text.push_str(&error_of(taken));
+    }
+    revoke.sort();
+    revoke.dedup();
+    if !revoke.is_empty() {
+        text.push_str(&format!(
+            "\n{}\nThey have been in a file, and copies may exist: make new ones and revoke these.\n{}\n",
+            styled(BOLD, "Now at the issuers"),
+            revoke.join("\n")
+        ));
+    }
+    text.push_str("\n`hallpass quarantine restore ID` puts a file back as it was.");
+    text
+}
+
+fn error_of(taken: &Taken) -> String {
+    let Some(error) = &taken.error else { return String::new() };
+    let hint = taken.hint.as_deref().map(|hint| format!(" ({})", safe(hint))).unwrap_or_default();
+    format!("{} {}: {}{hint}\n", styled(RED, "✗"), safe(&taken.path), safe(error))
+}
+
+fn render_item(item: &Item) -> String {
+    let state = match item.state.as_str() {
+        "quarantined" => styled(GREEN, "quarantined"),
+        "restored" => styled(DIM, "restored"),
+        other => styled(YELLOW, &safe(other)),
+    };
+    let mut text =
+        format!("{}  {state}  {}  {}", safe(&item.id), safe(&item.taken_at), styled(BOLD, &safe(&item.path)));
+    for secret in &item.secrets {
+        text.push_str(&format!(
+            "\n    {}  {} -> hallpass:{}",
+            safe(&secret.kind),
+            safe(&secret.mask),
+            safe(&secret.credential)
+        ));
+    }
+    text
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+fn count_left(number: u64) -> String {
+    if number == 1 { "1 finding was".into() } else { format!("{number} findings were") }
+}

@@ -1,0 +1,329 @@
+//! `quarantine`: secrets out of files into the store, and back.
+//!
+//! Owns the names that credentials get and what follows a take: metadata, an issuer, the note that the reference
+//! is ours, the record. Each step may be cut off; [`finish`] does what is missing of them, whenever it is called.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use super::{reference, rfc3339};
+use crate::{
+    api::{
+        Done, List,
+        problem::Code,
+        quarantine::{Item, ItemDiff, ItemSecret, Purge, Restored, TakeFiles, Taken, TakenSecret},
+    },
+    audit::{Decision, Record},
+    config::{self, Issuer, IssuerKind},
+    daemon::{
+        keeper::Seen,
+        state::{State, callers::Caller, names::CredentialRecord},
+    },
+    detect::{Class, rule},
+    error::{Error, Result},
+    principal::{Identity, is_name, printable},
+    quarantine::{self as engine, Quarantine, Replacement, Take, TakeError},
+    sys,
+};
+
+/// The most files in one request.
+const MAX_FILES: usize = 1000;
+/// How often another name is tried for a secret whose name is taken.
+const MAX_NAMES: usize = 64;
+
+/// Takes the secrets out of files, or says what would be done.
+pub async fn take(state: &Rc<State>, caller: &Caller, request: TakeFiles) -> Result<List<Taken>> {
+    let identity = state.human_only(caller, "quarantining a file")?;
+    if request.paths.len() > MAX_FILES {
+        return Err(Error::new(Code::InvalidValue, format!("one request may name {MAX_FILES} files"))
+            .hint("split it in several"));
+    }
+    let mut items = Vec::new();
+    for path in &request.paths {
+        let taken = file(state, &identity, &absolute(path)?, &request).await;
+        items.push(taken.unwrap_or_else(|error| Taken {
+            path: path.clone(),
+            id: None,
+            secrets: Vec::new(),
+            left: 0,
+            diff: None,
+            error: Some(error.detail),
+            hint: error.hint,
+        }));
+    }
+    Ok(List { items })
+}
+
+/// Takes the secrets out of one file: what the verb and the watcher both do.
+pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &TakeFiles) -> Result<Taken> {
+    let _turn = state.credential_turn.lock().await;
+    state.audit_ready()?;
+    let keeper = state.keeper()?;
+    let mut tried: BTreeMap<String, usize> = BTreeMap::new();
+    loop {
+        let looked = path.to_path_buf();
+        let look = keeper.run(move |worker| worker.look(&looked)).await?;
+        let (chosen, left): (Vec<Seen>, Vec<Seen>) = look.seen.into_iter().partition(|seen| {
+            let sure = seen.class == Class::Certain || request.likely;
+            sure && (request.only.is_empty() || request.only.contains(&seen.fingerprint))
+        });
+        let names = names(state, &chosen, &tried);
+        let secrets = chosen.iter().zip(&names).map(|(seen, name)| wire(state, seen, name)).collect();
+        let mut taken = Taken {
+            path: path.display().to_string(),
+            id: None,
+            secrets,
+            left: left.len() as u64,
+            diff: None,
+            error: None,
+            hint: None,
+        };
+        if chosen.is_empty() {
+            return Ok(taken);
+        }
+        let lengths: BTreeMap<String, u64> =
+            chosen.iter().zip(&names).map(|(seen, name)| (name.clone(), seen.value.len() as u64)).collect();
+        let replacements = chosen.into_iter().zip(&names).map(|(seen, name)| Replacement {
+            text: engine::reference(name, look.kind, seen.quote, seen.in_url),
+            span: seen.span,
+            credential: name.clone(),
+            value: seen.value,
+            kind: seen.kind.to_owned(),
+            fingerprint: seen.fingerprint,
+        });
+        let take = Take { path: path.to_path_buf(), replacements: replacements.collect(), expected: look.expected };
+        if request.dry_run {
+            taken.diff = Some(keeper.run(move |_| Quarantine::plan(&take).map_err(Error::from)).await?);
+            return Ok(taken);
+        }
+        // The record comes first: what cannot be recorded is not done.
+        let detail = format!("{} {}", path.display(), names.join(","));
+        state.record(
+            Record::new("quarantine.take", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail),
+        )?;
+        match keeper.run(move |worker| Ok(worker.quarantine()?.take(&take))).await? {
+            Ok(item) => {
+                finish(state, &item, &lengths)?;
+                taken.id = Some(item.id);
+                return Ok(taken);
+            }
+            // Another value rests under the name, and nothing here knows its fingerprint.
+            Err(TakeError::NameTaken(name)) if tried.values().sum::<usize>() < MAX_NAMES => {
+                *tried.entry(base(&name).to_owned()).or_default() += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// What follows a take; does only what is missing.
+pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String, u64>) -> Result<()> {
+    let mut changed = false;
+    for hole in &item.holes {
+        let name = &hole.credential;
+        let known = state.names.borrow().credential(name).cloned();
+        let record = match known {
+            Some(record) if record.fingerprint.is_some() => None,
+            Some(record) => Some(CredentialRecord { fingerprint: Some(hole.fingerprint.clone()), ..record }),
+            None => Some(CredentialRecord {
+                name: name.clone(),
+                owner: sys::user_name(),
+                source: format!("quarantine of {}", item.path.display()),
+                created_ms: item.taken_ms,
+                rotated_ms: None,
+                last_used_ms: None,
+                length: lengths.get(name).copied().unwrap_or_default(),
+                fingerprint: Some(hole.fingerprint.clone()),
+            }),
+        };
+        if let Some(record) = record {
+            state.put_credential(record)?;
+        }
+        reference::wrote(state, &item.path.to_string_lossy(), name)?;
+        if !state.settings().config.issuers.values().any(|issuer| issuer.credential == *name) {
+            let route = rule::named(&hole.kind).and_then(|rule| rule.route);
+            let kind = route_kind(state, route);
+            config::edit::add_issuer(&state.paths.config(), name, &Issuer { kind, credential: name.clone() })?;
+            changed = true;
+        }
+    }
+    if changed { state.reload() } else { Ok(()) }
+}
+
+/// Finishes what an earlier run began, where there is a quarantine at all.
+pub async fn resume(state: &Rc<State>) -> Result<()> {
+    if !state.paths.state_dir.join("quarantine").is_dir() {
+        return Ok(());
+    }
+    for item in items(state).await?.into_iter().filter(|(_, step)| *step == engine::State::Quarantined) {
+        finish(state, &item.0, &BTreeMap::new())?;
+    }
+    Ok(())
+}
+
+/// Everything that was quarantined, newest first.
+pub async fn list(state: &Rc<State>) -> Result<List<Item>> {
+    let mut items: Vec<Item> = items(state).await?.iter().map(item_wire).collect();
+    items.reverse();
+    Ok(List { items })
+}
+
+/// One quarantined file.
+pub async fn show(state: &Rc<State>, id: &str) -> Result<Item> {
+    let items = items(state).await?;
+    items.iter().find(|(item, _)| item.id == id).map(item_wire).ok_or_else(|| engine::RestoreError::NoSuchItem.into())
+}
+
+/// What was changed in a file.
+pub async fn diff(state: &Rc<State>, id: &str) -> Result<ItemDiff> {
+    let wanted = id.to_owned();
+    let diff = state.keeper()?.run(move |worker| worker.quarantine()?.diff(&wanted).map_err(Error::from)).await?;
+    Ok(ItemDiff { id: id.to_owned(), diff })
+}
+
+/// Puts a file's secrets back.
+pub async fn restore(state: &Rc<State>, caller: &Caller, id: &str) -> Result<Restored> {
+    let identity = state.human_only(caller, "putting a secret back into a file")?;
+    record(state, "quarantine.restore", &identity, id)?;
+    let wanted = id.to_owned();
+    let keeper = state.keeper()?;
+    let done = keeper.run(move |worker| worker.quarantine()?.restore(&wanted).map_err(Error::from)).await?;
+    Ok(Restored {
+        id: id.to_owned(),
+        path: done.item.path.display().to_string(),
+        identical: done.exact,
+        missing: done.without_place,
+    })
+}
+
+/// Forgets how a file's secrets were written; the credentials stay.
+pub async fn purge(state: &Rc<State>, caller: &Caller, id: &str, request: Purge) -> Result<Done> {
+    let identity = state.human_only(caller, "forgetting a quarantine")?;
+    record(state, "quarantine.purge", &identity, id)?;
+    let wanted = id.to_owned();
+    let keeper = state.keeper()?;
+    keeper.run(move |worker| worker.quarantine()?.purge(&wanted, request.force).map_err(Error::from)).await?;
+    Ok(Done { done: true })
+}
+
+async fn items(state: &Rc<State>) -> Result<Vec<(engine::Item, engine::State)>> {
+    let list =
+        |quarantine: &mut Quarantine| quarantine.list().into_iter().map(|(item, step)| (item.clone(), step)).collect();
+    state.keeper()?.run(move |worker| worker.quarantine().map(list)).await
+}
+
+fn record(state: &State, event: &'static str, who: &Identity, id: &str) -> Result<()> {
+    state.record(Record::new(event, &who.principal, who.kind).decision(Decision::Allowed).detail(&printable(id)))
+}
+
+fn absolute(path: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(path);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(Error::new(Code::InvalidValue, "a file is named by its absolute path").hint("hallpass quarantine FILE"))
+}
+
+/// The name of each secret's credential: the same secret is one credential, whatever files it is in.
+fn names(state: &State, seen: &[Seen], tried: &BTreeMap<String, usize>) -> Vec<String> {
+    let names = state.names.borrow();
+    let mut given: BTreeMap<&str, String> = BTreeMap::new();
+    for one in seen {
+        let print = one.fingerprint.as_str();
+        if given.contains_key(print) {
+            continue;
+        }
+        let known = names.credentials().find(|record| record.fingerprint.as_deref() == Some(print));
+        let name = known.map(|record| record.name.clone()).unwrap_or_else(|| {
+            let base = wanted_name(one);
+            // A name that an earlier attempt found taken is passed over as often as that happened.
+            let skip = tried.get(&base).copied().unwrap_or_default();
+            let free = |name: &String| {
+                let other = names.credential(name).is_some_and(|record| record.fingerprint.is_some());
+                !other && !given.values().any(|taken| taken == name)
+            };
+            let numbered = |n: usize| if n == 1 { base.clone() } else { format!("{base}-{n}") };
+            (1..).map(numbered).filter(free).nth(skip).unwrap_or_else(|| base.clone())
+        });
+        given.insert(print, name);
+    }
+    seen.iter().map(|one| given.get(one.fingerprint.as_str()).cloned().unwrap_or_default()).collect()
+}
+
+/// What the rule says, else the key's own name.
+fn wanted_name(seen: &Seen) -> String {
+    if let Some(rule) = rule::named(seen.kind).filter(|rule| is_name(rule.credential)) {
+        return rule.credential.to_owned();
+    }
+    let last = seen.key.as_deref().unwrap_or_default().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let name: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
+    let name = name.trim_matches('-').to_owned();
+    if is_name(&name) { name } else { "secret".into() }
+}
+
+/// A name without its number.
+fn base(name: &str) -> &str {
+    match name.rsplit_once('-') {
+        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
+        _ => name,
+    }
+}
+
+/// The gateway where a route can stand in and needs no host of one's own.
+fn route_kind(state: &State, route: Option<&str>) -> IssuerKind {
+    let settings = state.settings();
+    match route.and_then(|route| settings.catalogue.get(route)).filter(|route| !route.base_url.contains('{')) {
+        Some(route) => IssuerKind::Gateway { route: route.name.clone(), base_url: None },
+        None => IssuerKind::Static,
+    }
+}
+
+fn wire(state: &State, seen: &Seen, name: &str) -> TakenSecret {
+    let rule = rule::named(seen.kind);
+    let route = match route_kind(state, rule.and_then(|rule| rule.route)) {
+        IssuerKind::Gateway { route, .. } => Some(route),
+        IssuerKind::Static => None,
+    };
+    TakenSecret {
+        kind: seen.kind.to_owned(),
+        class: class(seen.class).to_owned(),
+        key: seen.key.clone(),
+        credential: name.to_owned(),
+        fingerprint: seen.fingerprint.clone(),
+        route,
+        revoke: rule.and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+    }
+}
+
+/// A class's word.
+pub fn class(class: Class) -> &'static str {
+    match class {
+        Class::Certain => "certain",
+        Class::Likely => "likely",
+    }
+}
+
+fn item_wire((item, step): &(engine::Item, engine::State)) -> Item {
+    let secrets = item.holes.iter().map(|hole| ItemSecret {
+        kind: hole.kind.clone(),
+        credential: hole.credential.clone(),
+        mask: hole.mask.clone(),
+        fingerprint: hole.fingerprint.clone(),
+        revoke: rule::named(&hole.kind).and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+    });
+    Item {
+        id: item.id.clone(),
+        path: item.path.display().to_string(),
+        taken_at: rfc3339(item.taken_ms),
+        state: match step {
+            engine::State::Open => "open",
+            engine::State::Quarantined => "quarantined",
+            engine::State::Restored => "restored",
+        }
+        .to_owned(),
+        secrets: secrets.collect(),
+    }
+}

@@ -1,0 +1,173 @@
+//! The thread that looks into files and takes secrets out of them.
+//!
+//! Owns the engine, the quarantine and the thread they live on: both block, and the daemon's own thread never
+//! does. It is started by the first job, and decides nothing: what a secret is called and whether it may be taken
+//! is said by whoever gives the job.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::mpsc,
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    api::problem::Code,
+    detect::{
+        Class, Detector,
+        fingerprint::Fingerprints,
+        kind::FileKind,
+        parse::{self, Quote},
+    },
+    error::{Error, Result},
+    paths::Paths,
+    quarantine::{Expected, Quarantine, Settled, StoreVault},
+    scan::{key, read},
+    secret::Secret,
+    store::Store,
+    sys,
+};
+
+type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// The way to the thread. Dropping it lets the thread finish what it has and end.
+pub struct Keeper(mpsc::Sender<Job>);
+
+impl Keeper {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The state folder cannot be used, or the system gives no thread.
+    pub fn start(paths: &Paths, store: Store) -> Result<Self> {
+        let fingerprints = Fingerprints::new(key::fingerprint_key(paths)?);
+        let folder = paths.state_dir.join("quarantine");
+        let (sender, jobs) = mpsc::channel::<Job>();
+        let run = move || {
+            let mut worker = Worker { detector: Detector::new(), fingerprints, folder, store, quarantine: None };
+            jobs.iter().for_each(|job| job(&mut worker));
+        };
+        std::thread::Builder::new().name("keeper".into()).spawn(run).map_err(|e| {
+            Error::new(Code::Io, format!("no thread for the quarantine: {e}")).hint("close some programs and try again")
+        })?;
+        Ok(Self(sender))
+    }
+
+    /// Has the thread do it.
+    ///
+    /// # Errors
+    /// What the work says; the thread is gone.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |worker| drop(reply.send(work(worker))));
+        let gone = || Error::internal("the quarantine's thread has ended");
+        self.0.send(job).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+/// What lives on the thread.
+pub struct Worker {
+    detector: Detector,
+    fingerprints: Fingerprints,
+    folder: PathBuf,
+    store: Store,
+    quarantine: Option<(Quarantine, Vec<Settled>)>,
+}
+
+/// A file and the secrets in it, as they were when it was read.
+pub struct Look {
+    /// The file.
+    pub path: PathBuf,
+    /// Its kind.
+    pub kind: FileKind,
+    /// What it was.
+    pub expected: Expected,
+    /// The secrets, in its order.
+    pub seen: Vec<Seen>,
+}
+
+/// One secret in a file.
+pub struct Seen {
+    /// Where its value stands.
+    pub span: Range<usize>,
+    /// What it is.
+    pub kind: &'static str,
+    /// How sure.
+    pub class: Class,
+    /// The key that it is the value of.
+    pub key: Option<String>,
+    /// Its keyed hash: of what it means, so that the same secret is one whatever file it is in.
+    pub fingerprint: String,
+    /// What it means.
+    pub value: Secret,
+    /// How it is written.
+    pub quote: Quote,
+    /// It is a part of a URL.
+    pub in_url: bool,
+}
+
+impl Worker {
+    /// The quarantine, opened when it is first needed.
+    ///
+    /// # Errors
+    /// Its folder cannot be used.
+    pub fn quarantine(&mut self) -> Result<&mut Quarantine> {
+        if self.quarantine.is_none() {
+            let vault = StoreVault::new(self.store.clone())
+                .map_err(|e| Error::new(Code::Io, format!("no timer for the store: {e}")))?;
+            self.quarantine = Some(Quarantine::open(&self.folder, Box::new(vault), sys::now)?);
+        }
+        self.quarantine.as_mut().map(|(quarantine, _)| quarantine).ok_or_else(|| Error::internal("no quarantine"))
+    }
+
+    /// What is in the file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no text file of a sensible size.
+    pub fn look(&self, path: &Path) -> Result<Look> {
+        let refused = |why: String| Error::new(Code::Io, why).hint("nothing was changed");
+        let bytes = read::file(path, read::MAX_SIZE)
+            .map_err(|why| {
+                refused(match why {
+                    read::Unread::Binary => "it is no text file".into(),
+                    read::Unread::Huge => format!("it is larger than {} MiB", read::MAX_SIZE / 1024 / 1024),
+                    read::Unread::Special => "it is no plain file".into(),
+                    read::Unread::Failed(e) => format!("it cannot be read: {e}"),
+                })
+            })?
+            .bytes;
+        let name = path.to_string_lossy();
+        let findings = self.detector.scan(&name, &bytes);
+        let kind = FileKind::of(&name);
+        let document = if findings.is_empty() { None } else { parse::parse(kind, &bytes) };
+        let seen = findings.into_iter().map(|finding| {
+            let raw = bytes.get(finding.span.clone()).unwrap_or_default();
+            let scalar = document.as_ref().and_then(|document| document.scalar_at(finding.span.start));
+            let whole = scalar.filter(|scalar| scalar.span == finding.span);
+            let value = whole.and_then(|scalar| scalar.decoded.as_deref()).unwrap_or(raw);
+            Seen {
+                kind: finding.kind,
+                class: finding.class,
+                key: finding.key,
+                fingerprint: self.fingerprints.of(value),
+                value: Secret::take(value.to_vec()),
+                quote: scalar.map_or(Quote::None, |scalar| scalar.quote),
+                in_url: is_in_url(&bytes, &finding.span),
+                span: finding.span,
+            }
+        });
+        Ok(Look { path: path.to_path_buf(), kind, expected: Expected::of(&bytes), seen: seen.collect() })
+    }
+}
+
+/// `//user:VALUE@host`: a reference there must not look like a port or a user.
+fn is_in_url(bytes: &[u8], span: &Range<usize>) -> bool {
+    let before = bytes.get(..span.start).unwrap_or_default();
+    let start = before.iter().rposition(|b| b.is_ascii_whitespace() || b"\"'`=,".contains(b)).map_or(0, |at| at + 1);
+    let before = before.get(start..).unwrap_or_default();
+    bytes.get(span.end) == Some(&b'@') && before.windows(3).any(|part| part == b"://")
+}
