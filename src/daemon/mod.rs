@@ -15,7 +15,7 @@ pub mod state;
 
 use std::{cell::Cell, os::fd::AsFd, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Semaphore, task::LocalSet};
+use tokio::{net::TcpListener, runtime::LocalOptions, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -75,13 +75,13 @@ pub fn run(paths: Paths, options: Options) -> Result<()> {
         sys::private_dir(dir)?;
     }
     let instance = Instance::take(&paths.lock())?;
+    // Not a `LocalSet` inside a runtime: each wake would pass through two queues.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .map_err(|e| Error::internal(format!("the runtime cannot be started: {e}")))?;
     let budgets = Budgets::of(files);
-    let local = LocalSet::new();
-    let result = local.block_on(&runtime, async {
+    let result = runtime.block_on(async {
         let state = Rc::new(State::load(paths, options.started_by, hardening, budgets.total())?);
         serve(state, budgets).await
     });

@@ -127,7 +127,7 @@ fn printable(bytes: &[u8]) -> String {
 
 fn hide(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let part_of_one = |c: char| c.is_ascii_alphanumeric() || "+/_=-.~".contains(c);
+    let part_of_one = |c: char| c.is_ascii_alphanumeric() || "+/_-.~".contains(c);
     let mut rest = text;
     while !rest.is_empty() {
         let end = rest.find(|c| !part_of_one(c)).unwrap_or(rest.len());

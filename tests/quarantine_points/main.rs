@@ -17,6 +17,7 @@
 
 mod errno;
 mod kill;
+mod parts;
 mod power;
 mod scene;
 mod trace;
@@ -29,46 +30,32 @@ use scene::{Operation, Scene};
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let lost = match words.as_slice() {
+    match words.as_slice() {
         ["do", operation, folder] => exit(scene::run(Operation::of(operation), Path::new(folder))),
-        ["kill"] => kill::all(),
-        ["errno"] => errno::all(),
-        ["power"] => power::all(),
-        [] | ["all"] => kill::all() + errno::all() + power::all(),
+        ["part", what, number] => part(what, number.parse().unwrap()),
+        [] | ["all"] => exit(i32::from(!parts::run(&["kill", "errno", "power"]))),
+        what if what.iter().all(|word| ["kill", "errno", "power"].contains(word)) => exit(i32::from(!parts::run(what))),
         other => {
             println!("unknown: {other:?}");
             exit(2)
         }
-    };
-    exit(i32::from(lost > 0));
+    }
+}
+
+fn part(what: &str, number: usize) {
+    match what {
+        "kill" => kill::part(number),
+        "errno" => errno::part(number),
+        _ => power::part(number),
+    }
 }
 
 /// Every kind of file, with each operation on it. A mounted file only where this process may mount.
 fn scenes() -> Vec<Scene> {
     let mut kinds = vec![scene::Kind::Plain, scene::Kind::Linked];
-    match scene::may_mount() {
-        Ok(()) => kinds.push(scene::Kind::Mounted),
-        Err(why) => println!("skipped: the bind-mounted file ({why})"),
+    if scene::may_mount().is_ok() {
+        kinds.push(scene::Kind::Mounted);
     }
     let both = |kind| [Operation::Take, Operation::Restore].map(|operation| Scene { kind, operation });
     kinds.into_iter().flat_map(both).collect()
-}
-
-/// Runs every point on two threads; how many went wrong. Prints what did.
-fn run_points<P: Sync>(points: &[P], each: impl Fn(&P) -> Result<(), String> + Sync) -> usize {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    let (next, wrong) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|threads| {
-        for _ in 0..2 {
-            threads.spawn(|| {
-                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(what) = each(point) {
-                        wrong.fetch_add(1, Ordering::Relaxed);
-                        println!("LOST {what}");
-                    }
-                }
-            });
-        }
-    });
-    wrong.into_inner()
 }

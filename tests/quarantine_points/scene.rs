@@ -5,11 +5,9 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
 };
 
 use hallpass::{
-    api::problem::Code,
     error::Error,
     quarantine::{BESIDE, Expected, Quarantine, Replacement, Settled, State, Take, reference},
     secret::Secret,
@@ -121,17 +119,6 @@ pub fn open(folder: &Path) -> Result<(Quarantine, Vec<Settled>), Error> {
     Quarantine::open(&folder.join("quarantine"), Box::new(Files(folder.join("vault"))), sys::now)
 }
 
-/// Opens it in the runner. Its other thread forks, and until the child runs strace it has the lock too.
-fn open_again(folder: &Path) -> Result<(Quarantine, Vec<Settled>), Error> {
-    let until = Instant::now() + Duration::from_secs(10);
-    loop {
-        match open(folder) {
-            Err(error) if error.code == Code::InUse && Instant::now() < until => std::thread::yield_now(),
-            other => return other,
-        }
-    }
-}
-
 /// Whether this process may mount; why not.
 pub fn may_mount() -> Result<(), String> {
     let stage = Stage::lay(Scene { kind: Kind::Plain, operation: Operation::Take });
@@ -161,11 +148,7 @@ pub fn run(operation: Operation, folder: &Path) -> i32 {
 }
 
 pub fn operate(operation: Operation, folder: &Path) -> Result<(), Error> {
-    let (quarantine, _) = open(folder)?;
-    operate_on(quarantine, operation, folder)
-}
-
-fn operate_on(mut quarantine: Quarantine, operation: Operation, folder: &Path) -> Result<(), Error> {
+    let (mut quarantine, _) = open(folder)?;
     match operation {
         Operation::Take => {
             let path = file(folder);
@@ -184,8 +167,7 @@ impl Stage {
     pub fn set(scene: Scene) -> Self {
         let stage = Self::lay(scene);
         if scene.operation == Operation::Restore {
-            let (quarantine, _) = open_again(stage.path()).unwrap();
-            operate_on(quarantine, Operation::Take, stage.path()).unwrap();
+            operate(Operation::Take, stage.path()).unwrap();
         }
         stage
     }
@@ -224,7 +206,7 @@ impl Stage {
     /// What must hold after the next start, and that everything goes on from there.
     pub fn goes_on(&self) -> Result<(), String> {
         settled(self.path())?;
-        let (mut quarantine, _) = open_again(self.path()).map_err(|error| error.detail)?;
+        let (mut quarantine, _) = open(self.path()).map_err(|error| error.detail)?;
         let (items, path) = (states(&quarantine), file(self.path()));
         let bytes = fs::read(&path).map_err(|error| error.to_string())?;
         let id = match items.as_slice() {
@@ -254,7 +236,7 @@ impl Stage {
 pub fn settled(folder: &Path) -> Result<(), String> {
     let path = file(folder);
     for start in ["first", "second"] {
-        let (quarantine, settled) = open_again(folder).map_err(|error| format!("{start} start: {}", error.detail))?;
+        let (quarantine, settled) = open(folder).map_err(|error| format!("{start} start: {}", error.detail))?;
         if start == "second" && !settled.is_empty() {
             return Err(format!("the second start settled something: {settled:?}"));
         }

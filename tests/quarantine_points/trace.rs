@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::scene::Scene;
+use crate::scene::{Scene, Stage};
 
 /// A path that is looked for, in vain, where an operation begins.
 pub const BEGIN: &str = "/hallpass-points-begin-here";
@@ -30,7 +30,12 @@ pub fn run(scene: Scene, folder: &Path, options: &[&str]) -> Output {
     command.output().expect("strace runs; on Debian: apt-get install strace")
 }
 
-/// Every call of the operation, in order.
+/// Every call of the scene's operation, in order.
+pub fn of_scene(scene: Scene) -> Vec<Call> {
+    calls(scene, Stage::set(scene).path(), &[])
+}
+
+/// Every call of the operation on this folder, in order.
 pub fn calls(scene: Scene, folder: &Path, options: &[&str]) -> Vec<Call> {
     let log = folder.join("trace");
     let log_text = log.to_str().unwrap();
