@@ -37,9 +37,10 @@ fn switches() -> BTreeMap<String, u64> {
     found
 }
 
+/// Memory of its own (proc(5)): not the pages of the program file, which a debug build has many of.
 fn memory_kb() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
