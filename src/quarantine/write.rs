@@ -99,7 +99,7 @@ fn make(place: &Place, name: &std::ffi::OsStr, old: &Look, new: &[u8]) -> Result
         error => failed("making the new file")(error),
     })?);
     file.write_all(new).map_err(TakeError::io("writing the new file"))?;
-    let old_file = place.open(&place.name, false).map_err(TakeError::io("opening the file"))?.ok_or(TakeError::Gone)?;
+    let old_file = place.open_again()?;
     retry_on_intr(|| fchown(&file, Some(Uid::from_raw(old.uid)), Some(Gid::from_raw(old.gid)))).map_err(|error| {
         match error {
             Errno::PERM => TakeError::Unfit("its group could not be kept".into()),
@@ -129,8 +129,7 @@ fn read_back(file: &mut File, new: &[u8]) -> Result<(), TakeError> {
 
 /// Looks at the file once more, and keeps writers out from here on where the system can.
 fn still(place: &Place, old: &Look) -> Result<Option<Hold>, TakeError> {
-    let open = || place.open(&place.name, false).ok().flatten().ok_or(TakeError::Changed);
-    let hold = match against_writers(open()?) {
+    let hold = match against_writers(place.open_again()?) {
         Asked::Busy => return Err(TakeError::Busy),
         Asked::Held(hold) => Some(hold),
         Asked::Unknown => None,
@@ -172,8 +171,8 @@ fn swap(
         Err(error) => return Err(Before(refused(error))),
     }
     // What was displaced must be what was read, with nobody waiting to write to it.
-    let displaced = place.read(name).map_err(|error| Unfinished("reading the old file", error))?;
-    let same = displaced.as_ref().is_some_and(|now| now.stamp == old.stamp && now.bytes == old.bytes);
+    let displaced = place.there(name).map_err(|error| Unfinished("reading the old file", error))?;
+    let same = displaced.file().is_some_and(|now| now.stamp == old.stamp && now.bytes == old.bytes);
     if same && !hold.as_ref().is_some_and(Hold::is_wanted) {
         return Ok(());
     }
