@@ -7,13 +7,14 @@ use super::{
     Quarantine,
     edit::apply,
     error::TakeError,
+    in_place::overwrite,
     item::{Change, Hole, Item, Restore},
     journal::{Entry, Record, Step},
     place::{Look, Place, There},
     raw_name,
     restore::standing,
     vault::VaultError,
-    write::{WriteError, beside, overwrite, put_back, tidy},
+    write::{WriteError, beside, put_back, tidy},
 };
 /// What became of an item that was left open.
 #[derive(Clone, Debug, PartialEq, Eq)]
