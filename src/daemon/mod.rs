@@ -8,10 +8,12 @@ pub mod handler;
 mod instance;
 pub mod keeper;
 mod listener;
+mod notice;
 mod reaper;
 pub mod server;
 mod signals;
 pub mod state;
+pub mod watcher;
 
 use std::{cell::Cell, os::fd::AsFd, rc::Rc, sync::Arc, time::Duration};
 
@@ -102,6 +104,9 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
     state.tidy_after_activity();
+    if let Err(error) = watcher::apply(&state) {
+        tracing::error!("{error}");
+    }
     let resumed = Rc::clone(&state);
     tokio::task::spawn_local(async move {
         if let Err(error) = handler::quarantine::resume(&resumed).await {

@@ -9,6 +9,7 @@
 //! itself, because one recursive watch on a project takes in `node_modules`.
 
 mod inbox;
+mod look;
 pub mod names;
 mod pending;
 mod polled;
@@ -158,5 +159,47 @@ impl Drop for Watch {
         if let Some(worker) = self.worker.take() {
             let _ = worker.join();
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::{fs, sync::mpsc::channel};
+
+    use super::*;
+
+    /// The thread that reads the kernel's queue is kept from it by the lock, until the queue is full.
+    #[test]
+    fn what_was_written_while_the_kernel_lost_events_is_handed_out() {
+        let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap_or_default();
+        let Ok(limit @ 0..=100_000) = limit.trim().parse::<usize>() else { return };
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().canonicalize().unwrap();
+        let (put, seen) = channel();
+        let config = WatchConfig::new(vec![Root::folder(&root, Mode::Notify)]);
+        let watch = Watch::start(config, move |file| drop(put.send(file))).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !watch.status().ready {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        let missed = root.join("deep/new/.env");
+        {
+            let _held = watch.inbox.lock();
+            // Each raises two events; some 2,000 are read before the reader is stopped.
+            for n in 0..limit / 2 + 3_000 {
+                fs::write(root.join(format!("{n}.js")), "").unwrap();
+            }
+            fs::create_dir_all(root.join("deep/new")).unwrap();
+            fs::write(&missed, "A=1\n").unwrap();
+        }
+        let file = seen.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!((file.path.as_path(), file.why), (missed.as_path(), Why::Overflow));
+        // It is watched from then on.
+        fs::write(&missed, "A=2\n").unwrap();
+        assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap().why, Why::Event);
+        let status = watch.status();
+        assert_eq!((status.rescans, status.folders, status.degraded), (1, 3, None));
     }
 }

@@ -177,21 +177,8 @@ impl Worker {
         }
     }
 
-    /// Looks at the files of one folder, not at what is below it.
-    pub(super) fn files_of(&mut self, folder: &Path, why: Why) {
-        let Ok(entries) = fs::read_dir(folder) else { return };
-        for entry in entries.flatten() {
-            if self.inbox.stopping() {
-                return;
-            }
-            let Ok(kind) = entry.file_type() else { continue };
-            if !kind.is_dir() {
-                self.file(&entry.path(), kind.is_symlink(), Some(why));
-            }
-        }
-    }
-
-    fn file(&mut self, real: &Path, is_link: bool, why: Option<Why>) {
+    /// Something that is no folder was met: handed on if it is wanted.
+    pub(super) fn file(&mut self, real: &Path, is_link: bool, why: Option<Why>) {
         let shown = {
             let roots = &self.inbox.lock().roots;
             let shown = roots.shown(real).unwrap_or_else(|| real.to_path_buf());
@@ -234,63 +221,16 @@ impl Worker {
     }
 
     /// Asks the kernel for events, as far as it is any use.
-    fn ask(&self, folder: &Path, silent: bool) -> Result<(), AddError> {
+    pub(super) fn ask(&self, folder: &Path, silent: bool) -> Result<(), AddError> {
         match &self.folders {
             Some(folders) if !silent => folders.add(folder, self.config.max_folders),
             _ => Err(AddError::Limit),
         }
     }
 
-    fn volume(&self, folder: &Path) -> Volume {
+    /// How the file system of this folder is watched.
+    pub(super) fn volume(&self, folder: &Path) -> Volume {
         mounts::kind_at(&self.mounts, folder).map_or(Volume::Events, volume::of)
-    }
-
-    /// One round over the folders without events, when it is time. As far as the kernel has room again, they are
-    /// watched.
-    pub(super) fn poll(&mut self) {
-        let began = Instant::now();
-        if self.polled.next().is_none_or(|at| at > began) {
-            return;
-        }
-        let mut room = true;
-        for folder in self.polled.folders() {
-            if self.inbox.stopping() {
-                return;
-            }
-            let silent = self.volume(&folder) == Volume::Silent;
-            if room && !silent {
-                match self.ask(&folder, false) {
-                    // What happened since the last round is found by the one that follows.
-                    Ok(()) | Err(AddError::Gone) => self.polled.remove(&folder),
-                    Err(AddError::Limit) => room = false,
-                    Err(AddError::Other(_)) => {}
-                }
-            }
-            self.poll_one(&folder);
-        }
-        self.polled.round(began, Instant::now());
-    }
-
-    fn poll_one(&mut self, folder: &Path) {
-        let Ok(entries) = fs::read_dir(folder) else { return };
-        for entry in entries.flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
-            if !kind.is_dir()
-                && !names::is_candidate(&entry.file_name())
-                && !self.inbox.lock().roots.leads(&entry.path())
-            {
-                continue;
-            }
-            let Ok(metadata) = entry.metadata() else { continue };
-            if !self.polled.changed(&entry.path(), &metadata) {
-                continue;
-            }
-            if kind.is_dir() {
-                self.came(&entry.path());
-            } else {
-                self.file(&entry.path(), kind.is_symlink(), Some(Why::Sweep));
-            }
-        }
     }
 }
 

@@ -101,10 +101,16 @@ impl Scene {
         others
     }
 
-    /// Nothing was seen before a mark that is written now is seen.
-    pub fn sees_only_the_mark(&self, mark: &str) {
+    /// Writes a mark and waits for it; nothing below these paths may be seen before.
+    pub fn mark_without(&self, mark: &str, never: &[&str]) {
         self.write(mark, "MARK=1\n");
-        let first = self.seen.recv_timeout(DEADLINE).unwrap();
-        assert_eq!(first.path, self.path(mark));
+        let (mark, never) = (self.path(mark), never.iter().map(|name| self.path(name)).collect::<Vec<_>>());
+        loop {
+            let seen = self.seen.recv_timeout(DEADLINE).unwrap().path;
+            assert!(!never.iter().any(|path| seen.starts_with(path)), "{seen:?}");
+            if seen == mark {
+                return;
+            }
+        }
     }
 }

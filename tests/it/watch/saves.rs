@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{Seek, Write},
     process::Command,
+    time::Instant,
 };
 
 use hallpass::watch::{Skip, Why, read_candidate};
@@ -133,10 +134,12 @@ fn several_writers_at_once_and_a_file_that_never_rests_is_handed_out_all_the_sam
 #[test]
 fn a_burst_of_writes_to_one_file_is_seen_a_few_times() {
     let scene = Scene::project();
+    let began = Instant::now();
     for n in 0..300 {
         scene.write("project/.env", &format!("A={n}\n"));
     }
     scene.write("project/mark.env", "");
+    let took = began.elapsed();
     let mut times = 0;
     loop {
         let seen = scene.seen.recv_timeout(super::DEADLINE).unwrap();
@@ -145,7 +148,8 @@ fn a_burst_of_writes_to_one_file_is_seen_a_few_times() {
         }
         times += 1;
     }
-    assert!((1..30).contains(&times), "{times}");
+    // Only as often as 15 ms of quiet fit in, on a machine so slow that there were some, or 250 ms.
+    assert!(times >= 1 && times <= took.as_millis() / 15 + 2, "{times} in {took:?}");
 }
 
 #[test]
