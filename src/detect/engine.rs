@@ -137,8 +137,8 @@ struct Candidate {
     class: Class,
     name: Option<u32>,
     why: &'static str,
-    /// In a class, names before words (whose token it is says more than that it is a JWT) before the generic
-    /// kinds; then the longer value, then the rule with the longer words.
+    /// In a class, words before names before the generic kinds, but a mark of three characters (a JWT's `eyJ`)
+    /// says less than a name; then the longer value, then the rule with the longer words.
     rank: (Class, u8, usize, usize),
 }
 
@@ -197,12 +197,13 @@ impl Search<'_> {
                 continue;
             }
             let name = scalar.and_then(|scalar| scalar.name);
+            let mark = rule.words.iter().map(|word| word.len()).min().unwrap_or_default();
             self.found.push(Candidate {
                 kind: rule.name,
                 class: rule.class,
                 name,
                 why: why(rule),
-                rank: (rule.class, 2, span.len(), rule.words.iter().map(|word| word.len()).min().unwrap_or_default()),
+                rank: (rule.class, if mark > 3 { 4 } else { 2 }, span.len(), mark),
                 span,
             });
         }
