@@ -149,8 +149,12 @@ impl Files {
         }
         if let Some(expires) = expires {
             let date = expires.date.and_then(|date| {
-                jiff::civil::Date::new(date.year.try_into().ok()?, date.month.try_into().ok()?, date.day.try_into().ok()?)
-                    .ok()
+                jiff::civil::Date::new(
+                    date.year.try_into().ok()?,
+                    date.month.try_into().ok()?,
+                    date.day.try_into().ok()?,
+                )
+                .ok()
             });
             let wrong = match date {
                 Some(date) if date >= today() => None,

@@ -87,11 +87,7 @@ fn staged(raw: &[u8]) -> Vec<Staged> {
 }
 
 /// Gives the content of each to `each`, or `None` where it is larger than `most` bytes.
-fn contents(
-    files: &[Staged],
-    most: u64,
-    mut each: impl FnMut(&Staged, Option<Vec<u8>>) -> Result<()>,
-) -> Result<()> {
+fn contents(files: &[Staged], most: u64, mut each: impl FnMut(&Staged, Option<Vec<u8>>) -> Result<()>) -> Result<()> {
     let failed = |e: io::Error| Error::new(Code::Io, format!("git does not answer: {e}")).hint("run it again");
     let mut child = Command::new("git")
         .args(["cat-file", "--batch"])
@@ -180,18 +176,16 @@ mod tests {
 
     #[test]
     fn files_of_a_raw_diff() {
-        let raw = b":000000 100644 0000 aaaa A\0new file\0:100644 100755 bbbb cccc M\0b\0:100644 100644 dddd eeee R090\0\
+        let raw =
+            b":000000 100644 0000 aaaa A\0new file\0:100644 100755 bbbb cccc M\0b\0:100644 100644 dddd eeee R090\0\
             old\0renamed\0:000000 160000 0000 ffff A\0submodule\0:000000 120000 0000 ffff A\0link\0";
         let file = |path: &str, old: Option<&str>, new: &str| Staged {
             path: PathBuf::from(path),
             old: old.map(str::to_owned),
             new: new.to_owned(),
         };
-        let wanted = [
-            file("new file", None, "aaaa"),
-            file("b", Some("bbbb"), "cccc"),
-            file("renamed", Some("dddd"), "eeee"),
-        ];
+        let wanted =
+            [file("new file", None, "aaaa"), file("b", Some("bbbb"), "cccc"), file("renamed", Some("dddd"), "eeee")];
         assert_eq!(staged(raw), wanted);
         assert_eq!(staged(b""), []);
     }

@@ -101,18 +101,27 @@ fn a_finding_says_where_and_what_and_never_the_secret() {
     let start = text.find(&token).unwrap();
     let first = &found[0];
     assert_eq!(first["path"], "./a/.env");
-    assert_eq!((first["start"].as_u64(), first["end"].as_u64()), (Some(start as u64), Some((start + token.len()) as u64)));
-    assert_eq!((first["line"].as_u64(), first["column"].as_u64()), (Some(3), Some(24)));
-    assert_eq!((first["kind"].as_str(), first["class"].as_str()), (Some("github-personal-access-token"), Some("certain")));
+    assert_eq!(
+        (first["start"].as_u64(), first["end"].as_u64()),
+        (Some(start as u64), Some((start + token.len()) as u64))
+    );
+    assert_eq!((first["line"].as_u64(), first["column"].as_u64()), (Some(3), Some(23)));
+    assert_eq!(
+        (first["kind"].as_str(), first["class"].as_str()),
+        (Some("github-personal-access-token"), Some("certain"))
+    );
     assert_eq!(first["revoke"], "https://github.com/settings/tokens");
     assert_eq!(found[1]["key"], "OTHER");
     // The same secret has the same fingerprint, now and later, and another home has another.
     assert_eq!(first["fingerprint"], found[1]["fingerprint"]);
-    assert_eq!(tree.found("a"), vec![{
-        let mut other = first.clone();
-        other["path"] = "a/.env".into();
-        other
-    }]);
+    assert_eq!(
+        tree.found("a"),
+        vec![{
+            let mut other = first.clone();
+            other["path"] = "a/.env".into();
+            other
+        }]
+    );
     let elsewhere = Tree::new();
     elsewhere.write(".env", format!("OTHER={token}"));
     assert_ne!(elsewhere.found(".")[0]["fingerprint"], first["fingerprint"]);
@@ -316,7 +325,7 @@ fn wide_and_broken_encodings() {
     let value: Vec<u8> = token.encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(wide[span], value);
     assert_eq!(found[0]["line"], 2);
-    tree.write("broken.env", [b"A=\xff\xfe\xc3\n", format!("T={token}\nB=\xe9").as_bytes()].concat());
+    tree.write("broken.env", [b"A=\xff\xfe\xc3\n", format!("T={token}\nB=").as_bytes(), b"\xe9"].concat());
     let found = tree.found("broken.env");
     assert_eq!((found.len(), found[0]["start"].as_u64()), (1, Some(8)), "{found:?}");
     let ran = tree.scan("broken.env");

@@ -35,6 +35,7 @@ impl Repository {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(self.path());
         self.environment(&mut command);
+        own_session(&mut command);
         run(command, b"")
     }
 
@@ -65,7 +66,6 @@ impl Repository {
         for who in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{who}_NAME"), "jo").env(format!("GIT_{who}_EMAIL"), "jo@example.org");
         }
-        own_session(command);
     }
 }
 
