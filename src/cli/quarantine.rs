@@ -219,7 +219,7 @@ fn render_done(done: &[Taken]) -> String {
             for secret in &taken.secrets {
                 let name = safe(&secret.credential);
                 let how = match &secret.route {
-                    Some(_) => format!("a token of it: hallpass grant add human {name}:SCOPE"),
+                    Some(_) => format!("a token of it: hallpass grant add human {name}:'*'"),
                     None => format!("its value, as it is: hallpass grant add human {name}:release"),
                 };
                 text.push_str(&format!(

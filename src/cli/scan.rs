@@ -154,7 +154,10 @@ fn table(report: &Report) -> String {
         }
         text.push_str(&line(finding));
     }
-    let files = format!("{} files, {} looked at", report.files, size(report.bytes));
+    let files = match report.files {
+        1 => format!("1 file, {} looked at", size(report.bytes)),
+        files => format!("{files} files, {} looked at", size(report.bytes)),
+    };
     let counted = report.findings.len();
     let certain = report.findings.iter().filter(|finding| finding.class == "certain").count();
     match counted {
