@@ -85,7 +85,7 @@ const NAMES: &[(FileKind, &[&str])] = &[
             ".sentryclirc",
         ],
     ),
-    (FileKind::Netrc, &[".netrc", "_netrc", "netrc"]),
+    (FileKind::Netrc, &[".netrc", "_netrc", "netrc", ".authinfo"]),
     (
         FileKind::Shell,
         &[
@@ -190,6 +190,7 @@ const IN_FOLDERS: &[(FileKind, &str, &[&str])] = &[
     (FileKind::Ini, ".git", &["config"]),
     (FileKind::Ini, "git", &["config"]),
     (FileKind::Ini, ".oci", &["config"]),
+    (FileKind::Ini, "pnpm", &["rc"]),
     (FileKind::Toml, ".cargo", &["credentials", "config"]),
     (FileKind::Yaml, ".gem", &["credentials"]),
     (FileKind::Yaml, ".bundle", &["config"]),
