@@ -6,6 +6,8 @@ use std::{collections::BTreeSet, fs};
 
 use hallpass::detect::{Detector, check, rule};
 
+use crate::made_up::{Random, expand};
+
 #[derive(serde::Deserialize)]
 struct Entry {
     name: String,
@@ -121,111 +123,7 @@ impl Made {
             }
             _ => (".env", example),
         };
-        let mut random =
-            Random(entry.name.bytes().fold(seed + 1, |sum, byte| sum.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte)));
-        let mut text = String::new();
-        let mut start = None;
-        let mut value = None;
-        let mut rest = template;
-        while let Some(next) = rest.chars().next() {
-            if let Some(after) = rest.strip_prefix("[[").filter(|_| start.is_none()) {
-                start = Some(text.len());
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix("]]").filter(|_| start.is_some() && value.is_none()) {
-                value = start.map(|start| start..text.len());
-                rest = after;
-            } else if let Some((made, after)) = made_up(rest, &mut random, &text[start.unwrap_or(0)..], entry) {
-                text.push_str(&made);
-                rest = after;
-            } else {
-                text.push(next);
-                rest = &rest[next.len_utf8()..];
-            }
-        }
-        Self { path: path.to_owned(), text, value }
-    }
-}
-
-fn made_up<'a>(rest: &'a str, random: &mut Random, before: &str, entry: &Entry) -> Option<(String, &'a str)> {
-    let (inside, after) = rest.strip_prefix('<')?.split_once('>')?;
-    let made = match inside.split_once(':') {
-        None if inside == "seal" => check::seal(entry.check.as_deref()?, before.as_bytes())?,
-        None if inside == "uuid" => [8, 4, 4, 4, 12].map(|n| random.text(n, HEX_LOWER)).join("-"),
-        None if inside == "jwt" => {
-            let payload = format!(r#"{{"sub":"{}","iat":1700000000}}"#, random.text(12, ALNUM));
-            format!(
-                "{}.{}.{}",
-                base64_url(r#"{"alg":"HS256","typ":"JWT"}"#),
-                base64_url(&payload),
-                random.text(43, WORD)
-            )
-        }
-        None => return None,
-        Some(("base64of", text)) => {
-            use base64::Engine as _;
-            base64::engine::general_purpose::STANDARD_NO_PAD.encode(text)
-        }
-        Some((kind @ ("pem" | "pem1"), name)) => pem(name, random, if kind == "pem" { "\n" } else { "\\n" }),
-        Some((class, length)) => random.text(length.parse().ok()?, alphabet(class)?),
-    };
-    Some((made, after))
-}
-
-const HEX_LOWER: &str = "0123456789abcdef";
-const ALNUM: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-const WORD: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-
-fn alphabet(class: &str) -> Option<&'static str> {
-    Some(match class {
-        "lower" => "abcdefghijklmnopqrstuvwxyz",
-        "upper" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        "letters" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
-        "digits" => "0123456789",
-        "hex" => HEX_LOWER,
-        "HEX" => "0123456789ABCDEF",
-        "alnum" => ALNUM,
-        "loweralnum" => "abcdefghijklmnopqrstuvwxyz0123456789",
-        "upperalnum" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
-        "word" => WORD,
-        "base32" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
-        "base64" => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-        _ => return None,
-    })
-}
-
-fn base64_url(text: &str) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
-}
-
-/// A block that decodes to something of the right shape and is no key.
-fn pem(name: &str, random: &mut Random, line_end: &str) -> String {
-    use base64::Engine as _;
-    let start: &[u8] = match name {
-        name if name.starts_with("OPENSSH") => b"openssh-key-v1\0",
-        name if name.starts_with("PGP") => &[0x95],
-        _ => &[0x30, 0x82, 0x04, 0xa4],
-    };
-    let der: Vec<u8> = start.iter().copied().chain((0..300).map(|_| random.next() as u8)).collect();
-    let body = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut lines = vec![format!("{}BEGIN {name}-----", "-".repeat(5))];
-    lines.extend(body.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()));
-    lines.push(format!("-----END {name}-----"));
-    lines.join(line_end)
-}
-
-/// xorshift64*: the same on every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
-    }
-
-    fn text(&mut self, length: usize, alphabet: &str) -> String {
-        (0..length).map(|_| char::from(alphabet.as_bytes()[self.next() as usize % alphabet.len()])).collect()
+        let made = expand(template, entry.check.as_deref(), &mut Random::of(&entry.name, seed));
+        Self { path: path.to_owned(), text: made.text, value: made.values.first().cloned() }
     }
 }
