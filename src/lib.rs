@@ -37,3 +37,4 @@ pub mod store;
 pub mod sys;
 pub mod task;
 pub mod token;
+pub mod watch;

@@ -78,6 +78,11 @@ impl Paths {
         self.state_dir.join("fingerprint.key")
     }
 
+    /// What the shell hooks show: one line each.
+    pub fn notices(&self) -> PathBuf {
+        self.state_dir.join("notices")
+    }
+
     /// The config file.
     pub fn config(&self) -> PathBuf {
         self.config_dir.join("config.toml")

@@ -16,6 +16,7 @@ pub mod route;
 pub mod session;
 pub mod status;
 pub mod task;
+pub mod watch;
 
 use serde::{Deserialize, Serialize};
 

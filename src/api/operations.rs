@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, approval, credential, grant, lease, principal, quarantine, route, session, status, task,
+    Done, List, Pong, approval, credential, grant, lease, principal, quarantine, route, session, status, task, watch,
 };
 
 /// One operation.
@@ -76,6 +76,12 @@ operations! {
     "quarantine_diff" "GET" "/v1/quarantine/{id}/diff" () -> quarantine::ItemDiff: "What was changed in a file, every value masked.";
     "quarantine_restore" "POST" "/v1/quarantine/{id}/restore" () -> quarantine::Restored: "Puts a file's secrets back.";
     "quarantine_purge" "POST" "/v1/quarantine/{id}/purge" (quarantine::Purge) -> Done: "Forgets how a file's secrets were written; the credentials stay.";
+
+    "finding_list" "GET" "/v1/findings" () -> List<quarantine::Finding>: "Secrets that the watcher saw and that are still in their files.";
+    "watch_show" "GET" "/v1/watch" () -> watch::WatchStatus: "What is watched, and how the watcher is.";
+    "watch_add" "POST" "/v1/watch" (watch::Root) -> watch::WatchStatus: "Watches a file or folder, or gives it another mode.";
+    "watch_remove" "POST" "/v1/watch/remove" (watch::RemoveRoot) -> watch::WatchStatus: "Stops watching a file or folder.";
+    "watch_places" "POST" "/v1/watch/places" (watch::SetPlaces) -> watch::WatchStatus: "Sets the mode for the places of assistants and tools.";
 
     "task_list" "GET" "/v1/tasks" () -> List<task::Task>: "Tasks, newest first.";
     "task_start" "POST" "/v1/tasks" (task::StartTask) -> task::Task: "Starts a task.";

@@ -36,6 +36,7 @@ mod task;
 mod trust;
 mod waiting;
 mod wanted;
+mod watch;
 mod when;
 
 use clap::{Parser, Subcommand};
@@ -77,6 +78,11 @@ enum Command {
     Scan(scan::Arguments),
     /// Take secrets out of files and leave references that work; put them back
     Quarantine(quarantine::Arguments),
+    /// Watch folders, so that a key pasted tomorrow is out of its file moments later
+    #[command(subcommand)]
+    Watch(watch::Verb),
+    /// Secrets that the watcher saw and that are still in their files
+    Findings,
     /// The long-lived secrets that hallpass keeps
     #[command(subcommand)]
     Credential(credential::Verb),
@@ -171,6 +177,8 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Demo(args) => demo::run(&cx, &args),
         Command::Scan(args) => scan::run(&cx, args),
         Command::Quarantine(args) => quarantine::run(&cx, args),
+        Command::Watch(verb) => watch::run(&cx, verb),
+        Command::Findings => watch::findings(&cx),
         Command::Credential(verb) => credential::run(&cx, verb),
         Command::Lock => lock::lock(&cx),
         Command::Unlock(args) => lock::unlock(&cx, &args),

@@ -107,6 +107,16 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
     }
 }
 
+/// What a quarantine of what is certain would change, for a person to agree to.
+///
+/// # Errors
+/// What the daemon says.
+pub fn preview(cx: &Context, paths: &[PathBuf]) -> Result<String> {
+    let args = Arguments { verb: None, paths: paths.to_vec(), all: false, yes: false, dry_run: true };
+    let files = files(&args)?;
+    Ok(render_plan(&ask(&mut cx.client()?, &files, &args, true)?))
+}
+
 fn take(cx: &Context, args: Arguments) -> Result<u8> {
     let files = files(&args)?;
     let mut client = cx.client()?;

@@ -16,7 +16,11 @@ use std::{
 };
 
 use crate::{
-    api::{credential::StoreKind, problem::Code},
+    api::{
+        credential::StoreKind,
+        problem::Code,
+        watch::{Mode, Root},
+    },
     error::{Error, Result},
     gateway::catalogue::Route,
     policy::Grant,
@@ -52,6 +56,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Rules that name assistants, on top of the built-in ones.
     pub assistants: Vec<Rule>,
+    /// What is watched.
+    pub watch: Watching,
     /// What is allowed and probably not meant, such as a grant for an issuer that does not exist.
     pub warnings: Vec<String>,
 }
@@ -68,6 +74,7 @@ impl Default for Config {
             grants: Vec::new(),
             routes: Vec::new(),
             assistants: Vec::new(),
+            watch: Watching::default(),
             warnings: Vec::new(),
         }
     }
@@ -147,6 +154,22 @@ impl Default for StoreConfig {
             cache: Duration::from_secs(300),
             deadline: Duration::from_secs(10),
         }
+    }
+}
+
+/// What is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    /// The mode for the places of assistants and tools.
+    pub places: Mode,
+    /// What a person added.
+    pub roots: Vec<Root>,
+}
+
+impl Default for Watching {
+    fn default() -> Self {
+        // Nothing is touched before a person has seen what would be: `hallpass watch places quarantine` shows it.
+        Self { places: Mode::Notify, roots: Vec::new() }
     }
 }
 

@@ -14,11 +14,15 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration,
+    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, Watching, duration,
     place::{Place, looks_secret},
 };
 use crate::{
-    api::{credential::StoreKind, problem::Code},
+    api::{
+        credential::StoreKind,
+        problem::Code,
+        watch::{Mode, Root},
+    },
     error::{Error, Result},
     gateway::catalogue::Route,
     policy::{
@@ -48,6 +52,25 @@ struct File {
     routes: Vec<Spanned<Route>>,
     #[serde(default)]
     assistants: Vec<Spanned<Rule>>,
+    #[serde(default)]
+    watch: Watch,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Watch {
+    places: Option<Mode>,
+    #[serde(default)]
+    root: Vec<RawRoot>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRoot {
+    path: Spanned<String>,
+    mode: Mode,
+    #[serde(default)]
+    projects: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -120,6 +143,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
     let issuers = issuers(file.issuers, &routes, &place)?;
     let grants = grants(file.grants, &issuers, &mut warnings, &place)?;
     let assistants = assistants(file.assistants, &place)?;
+    let watch = watching(file.watch, &place)?;
     let seconds = |value: Option<Spanned<String>>, default: Duration, least: u64, most: u64| match value {
         Some(value) => place.duration(&value, Duration::from_secs(least), Duration::from_secs(most)),
         None => Ok(default),
@@ -148,8 +172,25 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
         grants,
         routes,
         assistants,
+        watch,
         warnings,
     })
+}
+
+fn watching(raw: Watch, place: &Place<'_>) -> Result<Watching> {
+    let mut roots: Vec<Root> = Vec::new();
+    for RawRoot { path, mode, projects } in raw.root {
+        let home = path.get_ref().strip_prefix("~/").and_then(|rest| Some(crate::sys::home()?.join(rest)));
+        let full = home.map_or_else(|| path.get_ref().clone(), |path| path.to_string_lossy().into_owned());
+        if !Path::new(&full).is_absolute() {
+            return Err(place.error(path.span(), "a watched path is absolute, or begins with ~/"));
+        }
+        if roots.iter().any(|root| root.path == full) {
+            return Err(place.error(path.span(), "this path is there twice"));
+        }
+        roots.push(Root { path: full, mode, projects });
+    }
+    Ok(Watching { places: raw.places.unwrap_or(Watching::default().places), roots })
 }
 
 fn issuers(

@@ -1,6 +1,9 @@
 //! What the gateway asks of the daemon: who holds a token, what it may do, and the real key.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::{Rc, Weak},
+    time::Duration,
+};
 
 use super::{
     handler::mint::{self, Order},
@@ -34,17 +37,24 @@ impl GatewayBackend {
         Self(Rc::clone(state))
     }
 
-    fn pass(&self, live: &Live) -> Result<Pass> {
+    /// The lease's pass: made once, and again after the config or the principal's kind changed.
+    fn pass(&self, live: &Live) -> Result<Rc<Pass>> {
         let state = &self.0;
         let lease = &live.lease;
         state.not_disabled(&lease.principal)?;
-        let settings = state.settings();
+        let (settings, kind) = (state.settings(), state.kind_of(&lease.principal));
+        if let Some((of, pass)) = &*live.pass.borrow()
+            && Weak::as_ptr(of) == Rc::as_ptr(&settings)
+            && pass.kind == kind
+        {
+            return Ok(Rc::clone(pass));
+        }
         let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| unusable(Unusable::Ended))?;
         let IssuerKind::Gateway { route, base_url } = &issuer.kind else { return Err(unusable(Unusable::Ended)) };
-        Ok(Pass {
+        let pass = Rc::new(Pass {
             lease: lease.id.clone(),
             principal: lease.principal.clone(),
-            kind: state.kind_of(&lease.principal),
+            kind,
             task: lease.task.clone(),
             issuer: lease.what.issuer.clone(),
             route: route.clone(),
@@ -54,7 +64,9 @@ impl GatewayBackend {
             resources: lease.what.resources.clone(),
             bounds: lease.bounds.clone(),
             ended: live.ended.clone(),
-        })
+        });
+        *live.pass.borrow_mut() = Some((Rc::downgrade(&settings), Rc::clone(&pass)));
+        Ok(pass)
     }
 
     /// Why a token that does not work does not: it ended, or it was never one of ours.
@@ -97,14 +109,14 @@ impl Backend for GatewayBackend {
         self.0.gateway_port.get()
     }
 
-    fn admit(&self, token: TokenHash) -> Result<Pass> {
+    fn admit(&self, token: TokenHash) -> Result<Rc<Pass>> {
         let leases = self.0.leases.borrow();
         let live = leases.get(token).ok_or_else(|| self.gone(token))?;
         live.lease.check(sys::now()).map_err(unusable)?;
         self.pass(live)
     }
 
-    async fn admit_caller(&self, caller: &Caller, route: &str) -> Result<Pass> {
+    async fn admit_caller(&self, caller: &Caller, route: &str) -> Result<Rc<Pass>> {
         let state = &self.0;
         caller.recheck()?;
         let identity = state.identify(caller, None)?;

@@ -8,14 +8,16 @@ pub mod handler;
 mod instance;
 pub mod keeper;
 mod listener;
+mod notice;
 mod reaper;
 pub mod server;
 mod signals;
 pub mod state;
+pub mod watcher;
 
 use std::{cell::Cell, os::fd::AsFd, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Semaphore, task::LocalSet};
+use tokio::{net::TcpListener, runtime::LocalOptions, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -75,13 +77,13 @@ pub fn run(paths: Paths, options: Options) -> Result<()> {
         sys::private_dir(dir)?;
     }
     let instance = Instance::take(&paths.lock())?;
+    // Not a `LocalSet` inside a runtime: each wake would pass through two queues.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .map_err(|e| Error::internal(format!("the runtime cannot be started: {e}")))?;
     let budgets = Budgets::of(files);
-    let local = LocalSet::new();
-    let result = local.block_on(&runtime, async {
+    let result = runtime.block_on(async {
         let state = Rc::new(State::load(paths, options.started_by, hardening, budgets.total())?);
         serve(state, budgets).await
     });
@@ -102,6 +104,9 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
     state.tidy_after_activity();
+    if let Err(error) = watcher::apply(&state) {
+        tracing::error!("{error}");
+    }
     let resumed = Rc::clone(&state);
     tokio::task::spawn_local(async move {
         if let Err(error) = handler::quarantine::resume(&resumed).await {

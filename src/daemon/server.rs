@@ -77,7 +77,7 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        approve, credential, env, grant, lease, lock, mint, principal, quarantine, route, status, task, trust,
+        approve, credential, env, grant, lease, lock, mint, principal, quarantine, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -87,6 +87,12 @@ async fn route(
             content_type: "application/json",
             body: Bytes::from_static(openapi::DOCUMENT.as_bytes()),
         }),
+
+        ("GET", ["findings"]) => json(&watch::findings(state)),
+        ("GET", ["watch"]) => json(&watch::show(state)),
+        ("POST", ["watch"]) => json(&watch::add(state, caller, call.json()?)?),
+        ("POST", ["watch", "remove"]) => json(&watch::remove(state, caller, call.json()?)?),
+        ("POST", ["watch", "places"]) => json(&watch::places(state, caller, call.json()?)?),
 
         ("GET", ["quarantine"]) => json(&quarantine::list(state).await?),
         ("POST", ["quarantine"]) => json(&quarantine::take(state, caller, call.json()?).await?),

@@ -22,7 +22,12 @@ pub fn watch(state: &Rc<State>, at_once: tokio_util::sync::CancellationToken) ->
                 _ = int.recv() => {}
                 _ = hup.recv() => {
                     match state.reload() {
-                        Ok(()) => tracing::info!("the config was read again"),
+                        Ok(()) => {
+                            tracing::info!("the config was read again");
+                            if let Err(error) = super::watcher::apply(&state) {
+                                tracing::error!("{error}");
+                            }
+                        }
                         Err(error) => tracing::error!("the config stays as it was: {error}"),
                     }
                     continue;

@@ -1,6 +1,7 @@
 //! What wins where findings overlap.
 //!
-//! Owns that order: the surer class, then what knows the issuer by name, then by shape, then the generic kinds.
+//! Owns that order: the surer class, then the issuer's mark, then the issuer's name, then the generic kinds; then the
+//! longer value and the longer mark.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -11,10 +12,12 @@ use super::{Class, Finding, parse::Document};
 pub(super) enum Seen {
     /// By a name that says secret.
     Generic,
-    /// By the issuer's format. It may be a part of something larger: a JWT says not whose token it is.
+    /// By a format with hardly a mark: a JWT says not whose token it is.
     Shape,
     /// By a name that says whose it is, and the issuer's format.
     Name,
+    /// By the issuer's format, with a mark.
+    Mark,
 }
 
 /// A finding before the choice.

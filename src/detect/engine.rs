@@ -194,7 +194,9 @@ impl<'a> Search<'a> {
                 continue;
             }
             let name = scalar.and_then(|scalar| scalar.name);
-            self.push(rule, span, name, Seen::Shape);
+            // A mark of three characters (a JWT's `eyJ`) says less than a name.
+            let mark = rule.words.iter().map(|word| word.len()).min().unwrap_or_default();
+            self.push(rule, span, name, if mark > 3 { Seen::Mark } else { Seen::Shape });
         }
     }
 

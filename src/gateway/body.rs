@@ -5,6 +5,7 @@
 
 use std::{
     pin::Pin,
+    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -25,14 +26,16 @@ use crate::{
 pub(super) const IDLE: Duration = Duration::from_secs(600);
 
 /// A body that passes through, or one that hallpass holds whole.
-pub(super) enum Through {
+pub(super) enum Through<I = Incoming> {
     Whole(Option<Bytes>),
-    Stream(Box<Stream>),
+    Stream(Box<Stream<I>>),
 }
 
 /// A body that is passed on as it comes.
-pub(super) struct Stream {
-    inner: Incoming,
+pub(super) struct Stream<I> {
+    inner: I,
+    /// Lives as long as the body does.
+    alive: Arc<()>,
     idle: Timer,
     ended: CancellationToken,
     end: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -49,7 +52,7 @@ pub(super) enum Cut {
     Broken,
 }
 
-impl Through {
+impl<I: Body<Data = Bytes> + Unpin> Through<I> {
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
@@ -58,16 +61,24 @@ impl Through {
         Self::Whole(None)
     }
 
+    /// Tells whether a streamed body is still there: who sends it drops it at its end.
+    pub(super) fn watch(&self) -> Option<Weak<()>> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Stream(stream) => Some(Arc::downgrade(&stream.alive)),
+        }
+    }
+
     /// Passes a body on until `ended`.
-    pub(super) fn stream(inner: Incoming, ended: CancellationToken) -> Self {
+    pub(super) fn stream(inner: I, ended: CancellationToken) -> Self {
         if inner.is_end_stream() {
             return Self::empty();
         }
-        Self::Stream(Box::new(Stream { inner, idle: Timer::default(), ended, end: None }))
+        Self::Stream(Box::new(Stream { inner, alive: Arc::default(), idle: Timer::default(), ended, end: None }))
     }
 }
 
-impl Body for Through {
+impl<I: Body<Data = Bytes> + Unpin> Body for Through<I> {
     type Data = Bytes;
     type Error = Cut;
 
@@ -93,7 +104,7 @@ impl Body for Through {
     }
 }
 
-impl Stream {
+impl<I: Body<Data = Bytes> + Unpin> Stream<I> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if self.ended.is_cancelled() {
             return Poll::Ready(Some(Err(Cut::Ended)));

@@ -13,6 +13,8 @@ mod graphql;
 pub mod guard;
 mod headers;
 mod inject;
+mod kept;
+mod link;
 pub mod matcher;
 mod pipeline;
 mod respond;
@@ -51,9 +53,9 @@ pub trait Backend: 'static {
     /// The gateway's TCP port, for the Host check and so that no route points back at it.
     fn port(&self) -> Option<u16>;
     /// Who holds this token. Errors: `TokenInvalid`, `TokenExpired`, `TokenRevoked`, `TokenUsedUp`.
-    fn admit(&self, token: TokenHash) -> Result<Pass, Error>;
+    fn admit(&self, token: TokenHash) -> Result<Rc<Pass>, Error>;
     /// What the caller's task may do on this route: for clients of `gateway.sock` that hold no token.
-    fn admit_caller(&self, caller: &Self::Peer, route: &str) -> impl Future<Output = Result<Pass, Error>>;
+    fn admit_caller(&self, caller: &Self::Peer, route: &str) -> impl Future<Output = Result<Rc<Pass>, Error>>;
     /// Counts a use and the rate, checks again that the lease holds and that audit can be written.
     fn spend(&self, pass: &Pass) -> Result<(), Error>;
     /// How long a caller that met `RateLimited` should wait; goes out as `Retry-After`.

@@ -19,6 +19,8 @@ use super::{
     guard::{self, Arrival},
     headers,
     inject::{inject, strip_query},
+    kept::Failure,
+    link::Answer,
     matcher::{Allowed, Asked, decide},
     respond::problem,
     route::GraphqlRule,
@@ -41,7 +43,7 @@ pub(super) async fn answer<B: Backend>(
     peer: Rc<Option<B::Peer>>,
     sockets: TaskTracker,
     request: Result<Request<Incoming>, Error>,
-) -> Response<Through> {
+) -> Response<Through<Answer>> {
     let mut trail = Trail::new(gateway.backend.clone());
     let unread = request.as_ref().map_or(true, |request| !request.body().is_end_stream());
     let outcome = match request {
@@ -66,7 +68,7 @@ async fn forward<B: Backend>(
     sockets: &TaskTracker,
     mut request: Request<Incoming>,
     trail: &mut Trail<B>,
-) -> Result<Response<Through>, Error> {
+) -> Result<Response<Through<Answer>>, Error> {
     trail.method = request.method().clone();
     let backend = &*gateway.backend;
     let routes: Rc<Routes> = gateway.routes.borrow().clone();
@@ -92,7 +94,6 @@ async fn forward<B: Backend>(
 
     let presented = token_place::find(request.headers(), target.query(), &route.auth)?;
     let pass = admit(backend, peer, presented, &route.name).await?;
-    let pass = Rc::new(pass);
     trail.pass = Some(Rc::clone(&pass));
     if pass.route != route.name {
         return Err(Error::new(
@@ -130,21 +131,25 @@ async fn forward<B: Backend>(
         () = pass.ended.cancelled() => {
             return Err(Error::new(Code::TokenRevoked, "the token ended while its request was under way"));
         }
-        answered = tokio::time::timeout(body::IDLE, upstream.send(outgoing, websocket)) => answered,
+        answered = upstream.send(outgoing, websocket) => answered,
     };
-    let answered = answered
-        .map_err(|_| Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 10 minutes")))?
-        .map_err(|error| upstream::failure(&error, host))?;
+    let answered = answered.map_err(|failure| match failure {
+        Failure::Slow => Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 10 minutes")),
+        Failure::Broken => {
+            Error::new(Code::UpstreamUnreachable, format!("{host} closed the connection before it answered"))
+        }
+        Failure::Connect(error) => upstream::failure(&*error, host),
+    })?;
     returned(answered, client_upgrade, &pass, sockets)
 }
 
 /// Turns the upstream's answer into the client's.
 fn returned(
-    mut answered: Response<Incoming>,
+    mut answered: Response<Answer>,
     client: Option<hyper::upgrade::OnUpgrade>,
     pass: &Pass,
     sockets: &TaskTracker,
-) -> Result<Response<Through>, Error> {
+) -> Result<Response<Through<Answer>>, Error> {
     let switching = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
     let upgrade = match client {
         Some(client) if switching && websocket::is_agreed(&answered) => {
@@ -189,7 +194,7 @@ async fn admit<B: Backend>(
     peer: Option<&B::Peer>,
     presented: Presented,
     route: &str,
-) -> Result<Pass, Error> {
+) -> Result<Rc<Pass>, Error> {
     let known: Option<TokenHash> = match presented {
         Presented::Token(hash) => Some(hash),
         Presented::Foreign | Presented::Nothing => None,

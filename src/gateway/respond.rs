@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use super::{body::Through, headers::ERROR_HEADER};
+use super::{body::Through, headers::ERROR_HEADER, link::Answer};
 use crate::{
     api::problem::{Code, Problem},
     error::Error,
@@ -31,7 +31,7 @@ struct Inner<'a> {
 }
 
 /// An error as an answer.
-pub(super) fn problem(error: Error, retry_after: Option<Duration>, close: bool) -> Response<Through> {
+pub(super) fn problem(error: Error, retry_after: Option<Duration>, close: bool) -> Response<Through<Answer>> {
     let problem = Problem::from(error);
     let message = match &problem.hint {
         Some(hint) => format!("hallpass: {} ({hint})", problem.detail),

@@ -63,11 +63,14 @@ pub fn find(headers: &HeaderMap, query: Option<&str>, auth: &Auth) -> Result<Pre
         Auth::Header { name, prefix } => Some((name.as_str(), prefix.as_str())),
         _ => None,
     };
-    let extra = own.map(|(name, _)| name).filter(|name| !KEY_HEADERS.contains(name));
-    for name in KEY_HEADERS.into_iter().chain(extra) {
-        let mut values = headers.get_all(name).iter();
-        let Some(value) = values.next() else { continue };
-        if values.next().is_some() {
+    let mut seen = None;
+    for (name, value) in headers {
+        let name = name.as_str();
+        if !KEY_HEADERS.contains(&name) && own.is_none_or(|(own, _)| own != name) {
+            continue;
+        }
+        // Values of one name come one after the other.
+        if seen.replace(name) == Some(name) {
             return Err(conflict("a header that carries a key came twice"));
         }
         let value = value.as_bytes().trim_ascii();

@@ -19,28 +19,26 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Uri, uri::Scheme};
+use http::{Request, Response, Uri, uri::Scheme};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, ResponseFuture},
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-};
+use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::Resumption};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::{address::is_public, base_url::BaseUrl, body::Through};
+use super::{
+    address::is_public,
+    base_url::BaseUrl,
+    body::Through,
+    kept::{Failure, Io, Kept},
+    link::Answer,
+};
 use crate::{api::problem::Code, error::Error};
 
 /// Name, TCP and TLS together.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// For the first of several addresses, so that a dead one does not use up the time of the next.
 const ADDRESS_TIME: Duration = Duration::from_secs(4);
-/// How long a kept connection may stay unused.
-const POOL_TIME: Duration = Duration::from_secs(60);
-const POOL_SIZE: usize = 64;
-
-type Http = Client<Bounded, Through>;
 
 /// All upstreams that were used.
 #[derive(Default)]
@@ -56,15 +54,23 @@ pub(super) struct Upstream {
     allow_private: bool,
     pub(super) base: BaseUrl,
     /// HTTP/2 where the server offers it.
-    http: Http,
+    http: Rc<Kept>,
     /// HTTP/1.1 only, which a WebSocket needs.
-    http1: Http,
+    http1: Rc<Kept>,
 }
 
 impl Upstream {
     /// Sends a request; a WebSocket's over HTTP/1.1.
-    pub(super) fn send(&self, request: Request<Through>, websocket: bool) -> ResponseFuture {
-        if websocket { self.http1.request(request) } else { self.http.request(request) }
+    pub(super) async fn send(&self, request: Request<Through>, websocket: bool) -> Result<Response<Answer>, Failure> {
+        let kept = if websocket { &self.http1 } else { &self.http };
+        kept.send(request).await
+    }
+}
+
+#[cfg(test)]
+impl Upstream {
+    pub(super) fn has_unused(&self) -> bool {
+        self.http.has_unused()
     }
 }
 
@@ -104,7 +110,7 @@ impl Upstreams {
         self.by_issuer.borrow_mut().remove(issuer);
     }
 
-    fn client(&self, base: &BaseUrl, allow_private: bool, http2: bool) -> Result<Http, Error> {
+    fn client(&self, base: &BaseUrl, allow_private: bool, http2: bool) -> Result<Rc<Kept>, Error> {
         let tcp = Tcp { allow_private, own_port: self.own_port.clone() };
         // A plain upstream needs no roots, and must work where there are none.
         let mut config = if base.scheme == Scheme::HTTP {
@@ -118,9 +124,8 @@ impl Upstreams {
         let builder = if allow_private { builder.https_or_http() } else { builder.https_only() };
         let builder = builder.enable_http1();
         let connector = if http2 { builder.enable_http2().wrap_connector(tcp) } else { builder.wrap_connector(tcp) };
-        let mut client = Client::builder(TokioExecutor::new());
-        client.pool_timer(TokioTimer::new()).pool_idle_timeout(POOL_TIME).pool_max_idle_per_host(POOL_SIZE);
-        Ok(client.build(Bounded(connector)))
+        Kept::new(Bounded(connector), base.join("/", None)?)
+            .ok_or_else(|| Error::internal("an upstream's name cannot stand in a header"))
     }
 
     /// The TLS settings; the platform's roots are read at the first use.
@@ -146,21 +151,16 @@ fn settings() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Error> {
         .map_err(|_| Error::internal("the TLS library has no usable versions"))
 }
 
-/// What the client sees of a failure on the way to the upstream. Names the host, never the path or query.
-pub(super) fn failure(error: &hyper_util::client::legacy::Error, host: &str) -> Error {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+/// What the client sees when there is no connection. Names the host, never the path or query.
+pub(super) fn failure(error: &(dyn std::error::Error + 'static), host: &str) -> Error {
+    let mut source = Some(error);
     while let Some(inner) = source {
         if let Some(fault) = inner.downcast_ref::<Fault>() {
             return fault.explain(host);
         }
         source = inner.source();
     }
-    let detail = if error.is_connect() {
-        format!("{host} could not be reached, or its certificate was not accepted")
-    } else {
-        format!("{host} closed the connection before it answered")
-    };
-    Error::new(Code::UpstreamUnreachable, detail)
+    Error::new(Code::UpstreamUnreachable, format!("{host} could not be reached, or its certificate was not accepted"))
 }
 
 /// Why there is no connection.
@@ -262,10 +262,10 @@ async fn open(addresses: &[SocketAddr]) -> Result<TokioIo<TcpStream>, Fault> {
 
 /// A connector with a deadline on the whole way: name, TCP and TLS.
 #[derive(Clone)]
-struct Bounded(HttpsConnector<Tcp>);
+pub(super) struct Bounded(HttpsConnector<Tcp>);
 
 impl Service<Uri> for Bounded {
-    type Response = <HttpsConnector<Tcp> as Service<Uri>>::Response;
+    type Response = Io;
     type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Opening<Self::Response, Self::Error>;
 

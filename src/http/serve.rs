@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -55,17 +55,28 @@ where
 {
     let shared = Arc::new(Shared::default());
     let mut io = TimedIo::new(io, limits, shared.clone());
-    let begun = tokio::select! {
-        begun = io.first_bytes() => begun,
-        () = shutdown.cancelled() => false,
-    };
-    if begun {
-        // Boxed: hyper's state would otherwise count for connections that have said nothing yet.
-        Box::pin(converse(io, shared, handler, shutdown)).await;
+    loop {
+        let begun = tokio::select! {
+            begun = io.first_bytes() => begun,
+            () = shutdown.cancelled() => false,
+        };
+        if !begun {
+            return;
+        }
+        // Boxed: hyper's state and buffers would otherwise count for connections that say nothing.
+        let rested = Box::pin(converse(io, shared.clone(), &handler, &shutdown)).await;
+        let Some(rested) = rested else { return };
+        io = rested;
     }
 }
 
-async fn converse<S, H, F, B>(io: TimedIo<S>, shared: Arc<Shared>, handler: H, shutdown: CancellationToken)
+/// Serves requests until the connection is over, or rests; then gives the stream back.
+async fn converse<S, H, F, B>(
+    io: TimedIo<S>,
+    shared: Arc<Shared>,
+    handler: &H,
+    shutdown: &CancellationToken,
+) -> Option<TimedIo<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Fn(Result<Request<Incoming>, Error>) -> F,
@@ -94,13 +105,18 @@ where
     });
     let mut builder = http1::Builder::new();
     builder.header_read_timeout(None).half_close(false).keep_alive(true);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
+    let mut connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     // The error is the client's: it left, or was too slow. Requests are on record by themselves.
     tokio::select! {
-        _ = connection.as_mut() => return,
-        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        _ = &mut connection => {}
+        () = shutdown.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            let _ = connection.await;
+            return None;
+        }
     }
-    let _ = connection.await;
+    let parts = connection.into_parts().filter(|_| shared.take_rest())?;
+    Some(parts.io.into_inner())
 }
 
 /// An answer's body that tells the stream when it is done.
@@ -132,5 +148,79 @@ impl<B: Body + Unpin> Body for Tracked<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head_time: Duration::from_secs(20),
+        body_time: Duration::from_secs(20),
+        idle_time: Duration::from_secs(20),
+        write_time: Duration::from_secs(20),
+        max_head: 4096,
+        max_headers: 10,
+        max_body: None,
+    };
+
+    async fn answer(request: Result<Request<Incoming>, Error>) -> Response<Full<Bytes>> {
+        Response::new(Full::new(Bytes::from(request.unwrap().uri().path().to_owned())))
+    }
+
+    async fn ask(client: &mut DuplexStream, paths: &[&str]) {
+        let text: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+        client.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    async fn answers(client: &mut DuplexStream, last: &str) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(last.as_bytes()) {
+            assert!(client.read_buf(&mut text).await.unwrap() > 0);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_rests_and_goes_on() {
+        let (mut client, far) = tokio::io::duplex(4096);
+        let (shared, shutdown) = (Arc::new(Shared::default()), CancellationToken::new());
+        let mut io = TimedIo::new(far, LIMITS, shared.clone());
+        let all = async {
+            for turn in ["/one", "/two", "/three"] {
+                // Two at once: the second waits in the stream's buffer while the first is answered.
+                ask(&mut client, &["/first", turn]).await;
+                assert!(io.first_bytes().await);
+                let served = converse(io, shared.clone(), &answer, &shutdown);
+                let (rested, text) = tokio::join!(served, answers(&mut client, turn));
+                assert_eq!(text.matches("200 OK").count(), 2);
+                io = rested.unwrap();
+            }
+            drop(client);
+            assert!(!io.first_bytes().await);
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_request_is_lost_whenever_it_comes() {
+        let (mut client, far) = tokio::io::duplex(4096);
+        let served = serve_http1(far, LIMITS, answer, CancellationToken::new());
+        let asked = async {
+            // Around the moment at which the connection begins to rest.
+            for turn in 0..60 {
+                let path = format!("/{turn}");
+                ask(&mut client, &[&path]).await;
+                assert!(answers(&mut client, &path).await.contains("200 OK"));
+                tokio::time::sleep(Duration::from_micros(9_000 + turn * 50)).await;
+            }
+            drop(client);
+        };
+        let both = async { tokio::join!(served, asked) };
+        tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
     }
 }

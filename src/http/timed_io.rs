@@ -35,6 +35,11 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r
 /// How long, and how much, is read and thrown away so that a client that still writes sees the answer.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
+/// A kept connection that says nothing for so long is taken back from hyper, whose buffers are large. Short, so
+/// that thousands of clients that come one after the other use the same memory; to begin again costs microseconds.
+const REST: Duration = Duration::from_millis(10);
+/// The longest time between two looks whether an answer is done, which begin at [`REST`] and double.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the stream and the service behind hyper tell each other.
 #[derive(Debug, Default)]
@@ -45,6 +50,8 @@ pub(super) struct Shared {
     busy: AtomicUsize,
     /// The service has answered 101: what follows is no HTTP.
     raw: AtomicBool,
+    /// Nothing is under way in either direction, and hyper was told that the stream has ended.
+    resting: AtomicBool,
 }
 
 impl Shared {
@@ -58,6 +65,11 @@ impl Shared {
 
     pub(super) fn leave_http(&self) {
         self.raw.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the stream rests; it goes on with [`TimedIo::first_bytes`].
+    pub(super) fn take_rest(&self) -> bool {
+        self.resting.swap(false, Ordering::Relaxed)
     }
 
     fn push(&self, verdict: Result<bool, Fault>) {
@@ -76,6 +88,8 @@ pub(super) struct TimedIo<S> {
     buffer: Vec<u8>,
     reading: Timer,
     writing: Timer,
+    /// Until the next look whether the answer under way is done.
+    pause: Duration,
     lingered: usize,
     shut: bool,
 }
@@ -111,13 +125,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedIo<S> {
             buffer: Vec::new(),
             reading: Timer::default(),
             writing: Timer::default(),
+            pause: REST,
             lingered: 0,
             shut: false,
         }
     }
 
-    /// Waits for the client's first bytes; false where it left or said nothing in time. Until then a
-    /// connection holds no buffer.
+    /// Waits for a client's first bytes, or its first after a rest; false where it left or said nothing in
+    /// time. Until then a connection holds no buffer.
     pub(super) async fn first_bytes(&mut self) -> bool {
         std::future::poll_fn(|cx| match self.fill(cx) {
             Poll::Ready(result) => Poll::Ready(result.is_ok_and(|count| count > 0)),
@@ -194,6 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedIo<S> {
             {
                 self.phase = next;
                 self.reading.clear();
+                self.pause = REST;
                 return Poll::Ready(Ok(true));
             }
             let begun = !self.buffer.is_empty();
@@ -208,15 +224,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedIo<S> {
                     return Poll::Ready(Ok(true));
                 }
                 Poll::Pending if self.shared.busy.load(Ordering::Relaxed) == 0 => {
-                    ready!(self.reading.poll(cx, self.limits.idle_time));
+                    // While the client takes no answer, hyper still holds a part of it.
+                    let rests = !self.writing.is_running();
+                    let limit = if rests { REST.min(self.limits.idle_time) } else { self.limits.idle_time };
+                    ready!(self.reading.poll(cx, limit));
+                    if rests {
+                        self.rest();
+                    }
                     return Poll::Ready(Ok(false));
                 }
                 Poll::Pending => {
-                    self.reading.clear();
+                    // hyper does not read again when the answer is done, but only when it is woken.
+                    while self.reading.poll(cx, self.pause).is_ready() {
+                        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                        self.reading.clear();
+                    }
                     return Poll::Pending;
                 }
             }
         }
+    }
+
+    /// Lets go of what a silent connection need not hold. No head is unanswered and none has begun, so hyper
+    /// has no byte that it was given and did not use; and a byte that comes now waits in the socket.
+    fn rest(&mut self) {
+        self.buffer = Vec::new();
+        self.shared.resting.store(true, Ordering::Relaxed);
     }
 
     /// Waits for bytes of a body.
@@ -381,6 +414,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
     /// a socket with unread bytes would take the answer away from it.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
+        if me.shared.resting.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
         if !me.shut {
             ready!(Pin::new(&mut me.inner).poll_shutdown(cx))?;
             me.shut = true;

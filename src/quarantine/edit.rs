@@ -187,6 +187,35 @@ mod tests {
         assert!(!Print::of(b"KEY=1234\n", &[]).fits(b"KEY=9999\n"));
     }
 
+    /// Replaces the value by the text, in a file of this kind; what the check says.
+    fn replaced(kind: FileKind, old: &str, value: &str, text: &str) -> Result<(), &'static str> {
+        let start = old.find(value).unwrap();
+        let span = start..start + value.len();
+        let edited = apply(old.as_bytes(), [(span.clone(), text.as_bytes())]).unwrap();
+        check(kind, (old.as_bytes(), std::slice::from_ref(&span)), (&edited.bytes, &edited.spans))
+    }
+
+    #[test]
+    fn a_reference_fits_every_kind_and_what_breaks_one_is_refused() {
+        use FileKind::{Dotenv, Hcl, Ini, Json, Netrc, Shell, Toml, Yaml};
+        let kinds = [
+            (Dotenv, "# c\nexport A=x1 # y\nB=\"x2\"\n", "x1", "x1 y\nC=2"),
+            (Json, "{\"a\": [1, {\"b\": \"x1\"}], // c\n \"d\": 2,}", "x1", "x1\", \"e\": \""),
+            (Toml, "[t]\na = \"x1\"\nb = 'x2'\n", "x1", "x1\"\nc = \""),
+            (Yaml, "a:\n  - b: x1\n    c: 'x2'\n", "x1", "x1\n    d: y"),
+            (Ini, "[s]\na = x1\nb=x2\n", "x1", "x1\nc=2"),
+            (Netrc, "machine h login u password x1\n", "x1", "x1 account y"),
+            (Shell, "export A='x1'\nls\n", "x1", "x1'\nB='y"),
+            (Hcl, "a = \"x1\"\nb = 2\n", "x1", "x1\"\nc = \""),
+        ];
+        for (kind, old, value, breaking) in kinds {
+            assert_eq!(replaced(kind, old, value, "hallpass:some.name"), Ok(()), "{kind:?}");
+            assert!(replaced(kind, old, value, breaking).is_err(), "{kind:?}");
+        }
+        let url = "DB=postgres://u:x1@h/d\n";
+        assert_eq!(replaced(Dotenv, url, "x1", "hallpass%3Adb"), Ok(()));
+    }
+
     #[test]
     fn what_a_strict_reader_takes_it_must_still_take() {
         let old = br#"{"pin": 1234}"#;

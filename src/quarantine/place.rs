@@ -143,7 +143,11 @@ impl Place {
 
     /// Makes the folder's entries durable.
     pub(super) fn sync(&self) -> io::Result<()> {
-        retry_on_intr(|| rustix::fs::fsync(self.folder.as_fd())).map_err(Into::into)
+        match retry_on_intr(|| rustix::fs::fsync(self.folder.as_fd())) {
+            // A file system on which folders need none.
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

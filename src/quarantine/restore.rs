@@ -54,7 +54,7 @@ impl Quarantine {
         let filled = there.iter().map(|(index, _)| *index).collect();
         let mut edits = Vec::with_capacity(there.len());
         for (index, span) in there {
-            edits.push((span, raw_of(&item.holes, index, raw.expose()).ok_or_else(|| wrong_length())?));
+            edits.push((span, raw_of(&item.holes, index, raw.expose()).ok_or_else(wrong_length)?));
         }
         let edited = apply(&look.bytes, edits).ok_or_else(|| RestoreError::Changed(names(&item.holes)))?;
         let change = look.change(Print::of(&look.bytes, &[]), Print::of(&edited.bytes, &edited.spans));

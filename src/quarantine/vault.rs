@@ -11,7 +11,7 @@ use crate::{
 pub trait Vault {
     /// Stores a value, replacing an old one.
     fn put(&self, name: &str, value: &Secret) -> Result<(), VaultError>;
-    /// The value, as it rests: not from a cache of what was put.
+    /// The value as it rests now, never from a cache: a file loses its secret because of this answer.
     fn get(&self, name: &str) -> Result<Secret, VaultError>;
     /// Removes a value; [`VaultError::Gone`] when there is none.
     fn remove(&self, name: &str) -> Result<(), VaultError>;
@@ -51,7 +51,7 @@ impl Vault for StoreVault {
     }
 
     fn get(&self, name: &str) -> Result<Secret, VaultError> {
-        self.runtime.block_on(self.store.get(name)).map_err(VaultError::from)
+        self.runtime.block_on(self.store.read(name)).map_err(VaultError::from)
     }
 
     fn remove(&self, name: &str) -> Result<(), VaultError> {
@@ -68,6 +68,33 @@ impl From<StoreError> for VaultError {
             StoreError::NotFound => Self::Gone,
             StoreError::Damaged(_) | StoreError::Io(_) => Self::Failed(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use super::*;
+    use crate::{api::credential::StoreKind, config::StoreConfig, paths::Paths};
+
+    #[test]
+    fn the_store_is_a_vault() {
+        let config = StoreConfig {
+            kind: StoreKind::Memory,
+            cache: Duration::from_secs(60),
+            deadline: Duration::from_secs(10),
+            ..StoreConfig::default()
+        };
+        let vault = StoreVault::new(Store::start(&config, &Paths::under(Path::new("/nowhere"), None))).unwrap();
+        assert_eq!(vault.get("quarantine/a").err(), Some(VaultError::Gone));
+        vault.put("quarantine/a", &Secret::take(b"\xff\x00".to_vec())).unwrap();
+        assert_eq!(vault.get("quarantine/a").unwrap().expose(), b"\xff\x00");
+        vault.runtime.block_on(vault.store.lock()).unwrap();
+        assert_eq!(vault.get("quarantine/a").err(), Some(VaultError::Locked));
+        vault.runtime.block_on(vault.store.unlock(None)).unwrap();
+        vault.remove("quarantine/a").unwrap();
+        assert_eq!(vault.remove("quarantine/a"), Err(VaultError::Gone));
     }
 }
 

@@ -77,6 +77,11 @@ impl Store {
         if let Some(value) = self.inner.pool.cached(name) {
             return Ok(value);
         }
+        self.read(name).await
+    }
+
+    /// The value of a credential as it rests now: never from the cache.
+    pub async fn read(&self, name: &str) -> Result<Secret, StoreError> {
         match self.call(Call::Get(name.into())).await? {
             Answer::Value(value) => Ok(value),
             _ => Err(StoreError::NotFound),

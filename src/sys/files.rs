@@ -119,7 +119,17 @@ fn make(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, DIR_MODE);
-    builder.create(path)
+    let missing: Vec<_> = path.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).collect();
+    builder.create(path)?;
+    // What is synced in a folder is lost with a folder that its own parent forgets when the power goes.
+    #[cfg(unix)]
+    for folder in missing.iter().filter_map(|folder| folder.parent()) {
+        // A folder that may be written and not read cannot be synced.
+        if let Ok(folder) = File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) {
+            folder.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

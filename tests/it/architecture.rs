@@ -55,6 +55,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sys", &["crate::daemon", "crate::cli", "crate::client", "crate::gateway", "crate::store", "crate::config"]),
     ("client", &["crate::daemon", "crate::cli", "crate::gateway", "crate::store", "crate::audit", "tokio"]),
     ("config", &["crate::daemon", "crate::cli", "crate::client", "crate::store", "crate::audit"]),
+    (
+        "quarantine",
+        &["crate::daemon", "crate::cli", "crate::client", "crate::gateway", "crate::audit", "crate::config"],
+    ),
     ("daemon", &["crate::cli", "crate::client"]),
 ];
 

@@ -35,4 +35,5 @@ mod support;
 mod terminal;
 mod trust;
 mod upstream;
+mod watch;
 mod wire;

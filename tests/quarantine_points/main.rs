@@ -15,6 +15,7 @@
     clippy::print_stdout
 )] // A harness stops loudly when what it watches misbehaves.
 
+mod disk;
 mod errno;
 mod kill;
 mod parts;

@@ -18,7 +18,7 @@ use crate::vault::Files;
 
 const NAME: &str = ".env.local";
 /// Any mode that a umask would not give.
-const MODE: u32 = 0o640;
+pub const MODE: u32 = 0o640;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {

@@ -45,6 +45,8 @@ pub fn calls(scene: Scene, folder: &Path, options: &[&str]) -> Vec<Call> {
     std::fs::remove_file(log).unwrap();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut begun = false;
+    // As -xx writes it.
+    let begin: String = BEGIN.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
     let mut calls = Vec::new();
     for line in text.lines() {
         let Some((name, _)) = line.split_once('(') else { continue };
@@ -56,7 +58,7 @@ pub fn calls(scene: Scene, folder: &Path, options: &[&str]) -> Vec<Call> {
         if begun {
             calls.push(Call { name: name.to_owned(), nth: *nth, line: line.to_owned() });
         }
-        begun |= line.contains(BEGIN);
+        begun |= line.contains(BEGIN) || line.contains(&begin);
     }
     assert!(begun && !calls.is_empty(), "the operation was not seen");
     calls

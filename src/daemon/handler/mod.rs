@@ -15,6 +15,7 @@ pub mod route;
 pub mod status;
 pub mod task;
 pub mod trust;
+pub mod watch;
 
 use crate::{
     api::problem::Code,

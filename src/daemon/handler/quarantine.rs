@@ -43,7 +43,9 @@ pub async fn take(state: &Rc<State>, caller: &Caller, request: TakeFiles) -> Res
     }
     let mut items = Vec::new();
     for path in &request.paths {
-        let taken = file(state, &identity, &absolute(path)?, &request).await;
+        let absolute = absolute(path)?;
+        state.watcher.forget_rounds(&absolute);
+        let taken = file(state, &identity, &absolute, &request).await;
         items.push(taken.unwrap_or_else(|error| Taken {
             path: path.clone(),
             id: None,
@@ -106,6 +108,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
         )?;
         match keeper.run(move |worker| Ok(worker.quarantine()?.take(&take))).await? {
             Ok(item) => {
+                state.watcher.forget(path);
                 finish(state, &item, &lengths)?;
                 taken.id = Some(item.id);
                 return Ok(taken);

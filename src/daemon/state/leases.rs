@@ -3,15 +3,20 @@
 //! Owns the map from token hash to lease and the tokens that may be shared. A lease is in the database
 //! before its token leaves, and its end is there before anyone is told.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+    rc::{Rc, Weak},
+};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{State, db::Db};
+use super::{Settings, State, db::Db};
 use crate::{
     audit::{Decision, Record},
     clock::Moment,
     error::Result,
+    gateway::Pass,
     lease::{Lease, Unusable, Window},
     policy::{self, Approval, Verdict},
     principal::Kind,
@@ -34,6 +39,8 @@ pub struct Live {
     pub window: Window,
     /// Cancelled when it ends: running streams are cut.
     pub ended: CancellationToken,
+    /// What the gateway made of it, under these settings.
+    pub pass: RefCell<Option<(Weak<Settings>, Rc<Pass>)>>,
     hash: TokenHash,
 }
 
@@ -146,7 +153,10 @@ impl Leases {
 
     fn insert(&mut self, lease: Lease, hash: TokenHash) {
         self.by_id.insert(lease.id.clone(), hash);
-        self.by_hash.insert(hash, Live { lease, window: Window::default(), ended: CancellationToken::new(), hash });
+        self.by_hash.insert(
+            hash,
+            Live { lease, window: Window::default(), ended: CancellationToken::new(), pass: RefCell::default(), hash },
+        );
     }
 
     /// Ends these and all that was narrowed from them; they work no more from here on.

@@ -19,7 +19,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::Keeper;
+use super::{keeper::Keeper, watcher::Watcher};
 use crate::{
     api::{credential::StoreKind, problem::Code, status::Protection},
     audit::{Audit, Record},
@@ -64,6 +64,8 @@ pub struct State {
     pub credential_turn: tokio::sync::Mutex<()>,
     /// The thread that looks into files, once it was needed.
     keeper: RefCell<Option<Rc<Keeper>>>,
+    /// What is known of watched files.
+    pub watcher: Watcher,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -139,6 +141,7 @@ impl State {
             names: RefCell::new(Names::load(&db)?),
             credential_turn: tokio::sync::Mutex::default(),
             keeper: RefCell::default(),
+            watcher: Watcher::default(),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
             audit_written: Notify::new(),

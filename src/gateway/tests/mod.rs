@@ -92,11 +92,11 @@ impl Backend for Fake {
     fn port(&self) -> Option<u16> {
         self.port.get()
     }
-    fn admit(&self, token: TokenHash) -> Result<Pass, Error> {
-        self.passes.borrow().get(&token).cloned().ok_or_else(|| Error::new(Code::TokenInvalid, "unknown"))
+    fn admit(&self, token: TokenHash) -> Result<Rc<Pass>, Error> {
+        self.passes.borrow().get(&token).cloned().map(Rc::new).ok_or_else(|| Error::new(Code::TokenInvalid, "unknown"))
     }
-    async fn admit_caller(&self, (): &(), _: &str) -> Result<Pass, Error> {
-        self.caller.borrow().clone().ok_or_else(|| Error::new(Code::UnknownCaller, "unknown"))
+    async fn admit_caller(&self, (): &(), _: &str) -> Result<Rc<Pass>, Error> {
+        self.caller.borrow().clone().map(Rc::new).ok_or_else(|| Error::new(Code::UnknownCaller, "unknown"))
     }
     fn spend(&self, _: &Pass) -> Result<(), Error> {
         if self.limited.get() {

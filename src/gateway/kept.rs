@@ -1,0 +1,303 @@
+//! Kept connections to one upstream.
+//!
+//! Owns who drives a connection. One of HTTP/1.1 belongs to the request that uses it, which also drives
+//! it: no other task has to be woken for a request. One of HTTP/2 is shared, and is a task of its own. A
+//! request is sent a second time only where hyper hands it back, because not a byte of it was written.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::{
+    client::legacy::connect::Connection as _,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use tokio::{net::TcpStream, time::Instant};
+use tower_service::Service;
+
+use super::{
+    body::{IDLE, Through},
+    link::{Answer, Link, drive},
+    upstream::Bounded,
+};
+
+/// How long a kept connection may stay unused.
+const KEEP_TIME: Duration = Duration::from_secs(60);
+/// How many are kept.
+const MOST: usize = 64;
+/// How often unused ones are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Sender2 = http2::SendRequest<Through>;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection.
+    Connect(Box<dyn std::error::Error + Send + Sync>),
+    /// The connection broke.
+    Broken,
+    /// Nothing came for [`IDLE`].
+    Slow,
+}
+
+/// The connections to one upstream, under one key.
+pub(super) struct Kept {
+    connector: Bounded,
+    base: Uri,
+    host: HeaderValue,
+    unused: RefCell<Vec<Link>>,
+    shared: RefCell<Option<(Sender2, Instant)>>,
+    looked_after: Cell<bool>,
+}
+
+enum Opened {
+    One(Link),
+    Shared(Sender2),
+}
+
+impl Kept {
+    /// For this upstream: scheme and authority of `base` count.
+    pub(super) fn new(connector: Bounded, base: Uri) -> Option<Rc<Self>> {
+        let host = HeaderValue::from_str(base.authority()?.as_str()).ok()?;
+        Some(Rc::new(Self {
+            connector,
+            base,
+            host,
+            unused: RefCell::default(),
+            shared: RefCell::default(),
+            looked_after: Cell::new(false),
+        }))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn send(self: &Rc<Self>, mut request: Request<Through>) -> Result<Response<Answer>, Failure> {
+        loop {
+            let (opened, fresh) = match self.take() {
+                Some(opened) => (opened, false),
+                None => (self.open().await?, true),
+            };
+            let sent = match opened {
+                Opened::One(link) => self.send_on(link, request).await,
+                Opened::Shared(sender) => self.send_shared(sender, request).await,
+            };
+            match sent {
+                // It was closed while nobody used it.
+                Err((_, Some(back))) if !fresh => request = back,
+                other => return other.map_err(|(failure, _)| failure),
+            }
+        }
+    }
+
+    async fn send_on(self: &Rc<Self>, mut link: Link, mut request: Request<Through>) -> Sent {
+        let path = std::mem::take(request.uri_mut()).into_parts().path_and_query;
+        *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
+        request.headers_mut().insert(header::HOST, self.host.clone());
+        let body = request.body().watch();
+        let response = {
+            let mut answer = pin!(link.sender.try_send_request(request));
+            let (connection, silence) = (&mut link.connection, &mut link.silence);
+            poll_fn(|cx| {
+                drive(connection, cx);
+                // Only the connection can bring the answer, so nobody has to be woken for it.
+                match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                    Poll::Pending => silence.poll(cx, IDLE).map(|()| None),
+                }
+            })
+            .await
+        };
+        link.silence.clear();
+        let response = response.ok_or((Failure::Slow, None))?.map_err(|error| self.handed_back(error))?;
+        let unsent = body.is_some_and(|body| body.strong_count() > 0);
+        if unsent || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // It has more to do than to bring this answer.
+            if let Some(connection) = link.connection {
+                tokio::task::spawn_local(connection);
+            }
+            return Ok(response.map(Answer::of_task));
+        }
+        Ok(response.map(|body| Answer::new(body, link, self)))
+    }
+
+    async fn send_shared(&self, mut sender: Sender2, mut request: Request<Through>) -> Sent {
+        request.headers_mut().remove(header::HOST);
+        let mut parts = self.base.clone().into_parts();
+        parts.path_and_query = std::mem::take(request.uri_mut()).into_parts().path_and_query;
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| (Failure::Broken, None))?;
+        match tokio::time::timeout(IDLE, sender.try_send_request(request)).await {
+            Ok(answered) => answered.map(|response| response.map(Answer::of_task)).map_err(|e| self.handed_back(e)),
+            Err(_) => Err((Failure::Slow, None)),
+        }
+    }
+
+    /// The request, where not a byte of it was written.
+    fn handed_back(&self, mut error: TrySendError<Request<Through>>) -> (Failure, Option<Request<Through>>) {
+        let mut request = error.take_message();
+        if let Some(request) = &mut request {
+            let mut parts = std::mem::take(request.uri_mut()).into_parts();
+            let base = self.base.clone().into_parts();
+            (parts.scheme, parts.authority) = (base.scheme, base.authority);
+            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        }
+        (Failure::Broken, request)
+    }
+
+    fn take(&self) -> Option<Opened> {
+        if let Some((sender, since)) = &mut *self.shared.borrow_mut()
+            && !sender.is_closed()
+        {
+            *since = Instant::now();
+            return Some(Opened::Shared(sender.clone()));
+        }
+        loop {
+            let mut link = self.unused.borrow_mut().pop()?;
+            if link.is_usable() {
+                return Some(Opened::One(link));
+            }
+        }
+    }
+
+    async fn open(self: &Rc<Self>) -> Result<Opened, Failure> {
+        let io = self.connector.clone().call(self.base.clone()).await.map_err(Failure::Connect)?;
+        if io.connected().is_negotiated_h2() {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new());
+            let (sender, connection) = builder.handshake(io).await.map_err(|_| Failure::Broken)?;
+            tokio::task::spawn_local(connection);
+            *self.shared.borrow_mut() = Some((sender.clone(), Instant::now()));
+            self.look_after();
+            return Ok(Opened::Shared(sender));
+        }
+        let (sender, connection) = http1::handshake(io).await.map_err(|_| Failure::Broken)?;
+        Ok(Opened::One(Link::new(sender, Box::pin(connection.with_upgrades()))))
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_unused(&self) -> bool {
+        !self.unused.borrow().is_empty()
+    }
+
+    /// Keeps a connection whose answer was read to its end.
+    pub(super) fn put(self: &Rc<Self>, mut link: Link) {
+        if link.is_usable() && self.unused.borrow().len() < MOST {
+            link.since = Instant::now();
+            self.unused.borrow_mut().push(link);
+            self.look_after();
+        }
+    }
+
+    /// Closes connections that were not used for long, or whose upstream has closed them.
+    fn look_after(self: &Rc<Self>) {
+        if self.looked_after.replace(true) {
+            return;
+        }
+        let kept = Rc::downgrade(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                let Some(kept) = kept.upgrade() else { return };
+                let old = |since: &Instant| since.elapsed() >= KEEP_TIME;
+                kept.unused.borrow_mut().retain_mut(|link| !old(&link.since) && link.is_usable());
+                kept.shared.borrow_mut().take_if(|(sender, since)| sender.is_closed() || old(since));
+                if kept.unused.borrow().is_empty() && kept.shared.borrow().is_none() {
+                    kept.looked_after.set(false);
+                    return;
+                }
+            }
+        });
+    }
+}
+
+type Sent = Result<Response<Answer>, (Failure, Option<Request<Through>>)>;
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::LocalSet,
+    };
+
+    use super::*;
+    use crate::gateway::upstream::Upstreams;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    /// An upstream that answers `each` requests on a connection and then closes it; tells how many it had.
+    async fn upstream(each: usize) -> (String, Rc<Cell<usize>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let count = Rc::new(Cell::new(0));
+        let counted = count.clone();
+        tokio::task::spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.set(counted.get() + 1);
+                tokio::task::spawn_local(async move {
+                    for _ in 0..each {
+                        let mut head = Vec::new();
+                        while !head.ends_with(b"\r\n\r\n") {
+                            if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
+                                return;
+                            }
+                        }
+                        let _ = stream.write_all(ANSWER).await;
+                    }
+                });
+            }
+        });
+        (address, count)
+    }
+
+    async fn ask(address: &str, upstreams: &Upstreams) -> Response<Answer> {
+        let mut request = Request::new(Through::empty());
+        *request.uri_mut() = format!("{address}/path").parse().unwrap();
+        upstreams.get("t", address, true, None).unwrap().send(request, false).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_connection_serves_one_request_after_the_other() {
+        let test = async {
+            let ((address, count), upstreams) = (upstream(100).await, Upstreams::default());
+            for _ in 0..5 {
+                assert_eq!(ask(&address, &upstreams).await.into_body().collect().await.unwrap().to_bytes(), "ok");
+            }
+            assert_eq!(count.get(), 1);
+            // An answer that was not read: the next request must not get the rest of it.
+            drop(ask(&address, &upstreams).await);
+            let (one, other) = (ask(&address, &upstreams).await, ask(&address, &upstreams).await);
+            assert_eq!(one.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(other.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(count.get(), 3);
+        };
+        LocalSet::new().run_until(tokio::time::timeout(Duration::from_secs(20), test)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_the_upstream_closed_is_not_used_again() {
+        let test = async {
+            let ((address, count), upstreams) = (upstream(1).await, Upstreams::default());
+            for turn in 1..=3 {
+                let answer = ask(&address, &upstreams).await.into_body().collect().await.unwrap();
+                assert_eq!(answer.to_bytes(), "ok");
+                assert_eq!(count.get(), turn);
+                // Until the end of the stream was seen, which the connection's keeper looks for too.
+                let upstream = upstreams.get("t", &address, true, None).unwrap();
+                while upstream.has_unused() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        };
+        LocalSet::new().run_until(tokio::time::timeout(Duration::from_secs(20), test)).await.unwrap();
+    }
+}
