@@ -18,7 +18,7 @@ use super::{
     near::NearText,
     parse::{self, Document, Scalar},
     placeholder::is_placeholder,
-    random::entropy,
+    random::{entropy, is_random},
     reference::is_reference,
     rule::{self, Rule},
     setting::Setting,
@@ -112,8 +112,9 @@ impl Detector {
         let document = document.unwrap_or_else(|| lines::document(bytes, hits.iter().map(|hit| hit.at)));
         let mut search =
             Search { detector: self, bytes, document: &document, parsed, found: Vec::new(), made_up: Vec::new() };
-        search.by_words(&hits);
-        search.by_names(path, &Setting::of(path, kind));
+        let setting = Setting::of(path, kind);
+        search.by_words(&hits, &setting);
+        search.by_names(path, &setting);
         choose(search.found, bytes, &document)
     }
 
@@ -151,7 +152,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn by_words(&mut self, hits: &[Hit]) {
+    fn by_words(&mut self, hits: &[Hit], setting: &Setting) {
         // Up to where each rule has looked: a rule with two words does not look twice.
         let mut looked: std::collections::HashMap<u32, usize> = std::collections::HashMap::new();
         for hit in hits {
@@ -162,11 +163,11 @@ impl<'a> Search<'a> {
             }
             let window = self.window(hit.at, rule.is_long());
             looked.insert(index, window.end);
-            self.match_in(index, rule, window);
+            self.match_in(index, rule, window, setting);
         }
     }
 
-    fn match_in(&mut self, index: u32, rule: &'static Rule, window: Range<usize>) {
+    fn match_in(&mut self, index: u32, rule: &'static Rule, window: Range<usize>, setting: &Setting) {
         let Some(expression) = self.detector.expression(index) else { return };
         let bytes = self.bytes;
         let text = bytes.get(window.clone()).unwrap_or_default();
@@ -185,6 +186,10 @@ impl<'a> Search<'a> {
             let span = window.start + secret.start()..window.start + secret.end();
             if !holds(rule, secret.as_bytes()) {
                 self.made_up.push(span);
+                continue;
+            }
+            // In a file of samples the password of a URL is a sample as well.
+            if rule.class == Class::Likely && *setting == Setting::Sample && !is_random(secret.as_bytes()) {
                 continue;
             }
             let scalar = self.document.scalar_at(span.start);
@@ -227,7 +232,9 @@ impl<'a> Search<'a> {
                     self.push(rule, span.clone(), scalar.name, Seen::Name);
                 }
             }
-            let place = Place { name: last, quote: scalar.quote, setting, comment: scalar.comment };
+            let parent = name.parent.and_then(|index| self.document.names.get(index as usize));
+            let parent = parent.and_then(|parent| self.bytes.get(parent.span.clone())).unwrap_or_default();
+            let place = Place { name: last, parent, quote: scalar.quote, setting, comment: scalar.comment };
             if let Some((kind, why)) = judge(&place, value).filter(|_| !near.is_encrypted()) {
                 let (class, seen) = (Class::Likely, Seen::Generic);
                 self.found.push(Candidate { span, kind, class, name: scalar.name, why, seen, mark: 0 });

@@ -3,7 +3,8 @@
 //! Owns that judgement, tuned to be quiet. Whatever it finds is `likely`.
 
 use super::{
-    name::{Says, says},
+    check,
+    name::{self, Says, says_below},
     parse::Quote,
     placeholder::is_placeholder,
     random::{is_random, is_words},
@@ -15,6 +16,8 @@ use super::{
 pub(super) struct Place<'a> {
     /// The last part of its key's path.
     pub name: &'a [u8],
+    /// The part before it.
+    pub parent: &'a [u8],
     /// How it is written.
     pub quote: Quote,
     /// In what.
@@ -23,17 +26,41 @@ pub(super) struct Place<'a> {
     pub comment: bool,
 }
 
+const PASSWORD: (&str, &str) =
+    ("generic-password", "its name says password, and it is neither a reference nor a default");
+
+impl Place<'_> {
+    fn is_plain_config(&self) -> bool {
+        *self.setting == Setting::Config && !self.comment
+    }
+}
+
 /// The kind and the reason; `None` where it is no secret.
 pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'static str)> {
-    if value.len() < 6 || value.len() > 4096 || value.iter().any(u8::is_ascii_whitespace) {
+    if value.len() < 6 || value.len() > 4096 {
         return None;
     }
-    let says = match says(place.name) {
+    let says = match says_below(place.parent, place.name) {
         _ if *place.setting == Setting::Passwords => Says::Password,
         Says::Nothing => return None,
         says => says,
     };
     let unless_id = says == Says::Secret && *place.setting == Setting::Config && !place.comment && is_uuid(value);
+    if value.iter().any(u8::is_ascii_whitespace) {
+        let phrase = says == Says::Password && place.is_plain_config() && is_phrase(value);
+        return phrase.then_some(PASSWORD).filter(|_| !is_reference(value) && !is_placeholder(value, false));
+    }
+    let plain_word = says == Says::Password
+        && place.is_plain_config()
+        && name::is_password(place.name)
+        && is_plain_word(value)
+        && !is_placeholder(value, false);
+    if plain_word {
+        return Some(PASSWORD);
+    }
+    if decodes_to_a_placeholder(value) {
+        return None;
+    }
     if is_reference(value) || is_placeholder(value, false) || (is_plain(value) && !unless_id) {
         return None;
     }
@@ -42,13 +69,14 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
     let password = says == Says::Password
         && !place.comment
         && match place.setting {
-            Setting::Config | Setting::Passwords => is_password(value),
+            Setting::Config => is_password(value),
+            Setting::Passwords => true,
             Setting::Prose => is_password(value) && is_strong(value),
             Setting::Code => quoted && is_password(value) && is_strong(value) && kinds(value) >= 3,
             Setting::Sample => false,
         };
     if password {
-        return Some(("generic-password", "its name says password, and it is neither a reference nor a default"));
+        return Some(PASSWORD);
     }
     let clear = match place.setting {
         Setting::Config | Setting::Passwords => !place.comment || value.len() >= 20,
@@ -119,6 +147,34 @@ fn is_password(value: &[u8]) -> bool {
     let dotted = value.contains(&b'.') && is_words(value) && !value.iter().any(u8::is_ascii_digit);
     let name = value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_') && value.contains(&b'_');
     !code && !dotted && !name && (kinds(value) >= 2 || value.len() >= 12)
+}
+
+/// What is a password only because its name says nothing but that: a word in small letters, a number.
+fn is_plain_word(value: &[u8]) -> bool {
+    let word = value.iter().all(u8::is_ascii_lowercase) && value.len() <= 32;
+    let number = value.iter().all(u8::is_ascii_digit) && matches!(value.len(), 8..=20);
+    word || number
+}
+
+/// Words and something that no sentence has: not a label (`Forgot your password?`).
+fn is_phrase(value: &[u8]) -> bool {
+    let plain = value.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    plain
+        && value.len() <= 64
+        && value.iter().any(u8::is_ascii_digit)
+        && !value.ends_with(b"?")
+        && !value.ends_with(b".")
+}
+
+/// Kubernetes keeps passwords in base64: what counts is what it says.
+fn decodes_to_a_placeholder(value: &[u8]) -> bool {
+    if value.len() % 4 != 0 || value.len() > 128 {
+        return false;
+    }
+    check::decode(value).is_some_and(|text| {
+        let text = text.trim_ascii();
+        text.len() >= 3 && text.iter().all(u8::is_ascii_graphic) && (is_placeholder(text, false) || is_reference(text))
+    })
 }
 
 /// Letters and a digit, eight characters or more: no word of a language.

@@ -31,16 +31,7 @@ const NAMES: &[(FileKind, &[&str])] = &[
     (FileKind::Dotenv, &["env", "envrc", ".envrc", ".dev.vars", ".flaskenv", ".prod.vars", "environment", "env.list"]),
     (
         FileKind::Json,
-        &[
-            ".babelrc",
-            ".eslintrc",
-            ".prettierrc",
-            ".swcrc",
-            ".dockercfg",
-            ".firebaserc",
-            ".claude.json",
-            ".jshintrc",
-        ],
+        &[".babelrc", ".eslintrc", ".prettierrc", ".swcrc", ".dockercfg", ".firebaserc", ".claude.json", ".jshintrc"],
     ),
     (FileKind::Toml, &["pipfile"]),
     (FileKind::Yaml, &[".yarnrc.yml", ".clang-format", ".condarc", ".gemrc"]),
@@ -156,20 +147,7 @@ const ENDINGS: &[(FileKind, &[&str])] = &[
     (FileKind::Netrc, &["netrc"]),
     (
         FileKind::Shell,
-        &[
-            "sh",
-            "bash",
-            "zsh",
-            "fish",
-            "ksh",
-            "csh",
-            "tcsh",
-            "bashrc",
-            "zshrc",
-            "dockerfile",
-            "history",
-            "bats",
-        ],
+        &["sh", "bash", "zsh", "fish", "ksh", "csh", "tcsh", "bashrc", "zshrc", "dockerfile", "history", "bats"],
     ),
     (FileKind::Hcl, &["tf", "tfvars", "hcl", "nomad", "tofu"]),
 ];
@@ -196,7 +174,8 @@ const COPIES: &[&str] = &[
 ];
 
 /// Lock files whose ending would say more.
-const LOCKS: &[&str] = &["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", ".terraform.lock.hcl", "deno.lock"];
+const LOCKS: &[&str] =
+    &["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", ".terraform.lock.hcl", "deno.lock"];
 
 impl FileKind {
     /// The kind of the file at `path` with this content: XML has many names (`web.config`, `app.props`), and is text.

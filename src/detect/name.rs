@@ -107,7 +107,30 @@ const NEVER: &[&str] = &[
     "cache",
     "primary",
     "foreign",
+    "existing",
 ];
+/// Names of maps that hold nothing but secrets.
+const VAULTS: &[&str] = &["secrets", "credentials", "passwords", "apikeys", "tokens"];
+
+/// What a key says below its parent: `auth.key` is an `auth_key`, and all that is in `secrets` is one.
+pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
+    let says = self::says(name);
+    let parent = Words::of(parent);
+    let words = Words::of(name);
+    let negated = || NEITHER.contains(words.last()) || words.iter().any(|word| NEVER.contains(&word));
+    let key = words.len() == 1 && words.last() == "key" && KEYS.contains(&parent.last());
+    match says {
+        Says::Nothing if key || (VAULTS.contains(&parent.last()) && !negated()) => Says::Secret,
+        says => says,
+    }
+}
+
+/// Whether the name is that of a password and of nothing that belongs to one.
+pub(super) fn is_password(name: &[u8]) -> bool {
+    let words = Words::of(name);
+    let last = words.last();
+    holds(last, PASSWORD_PARTS) || matches!(last, "pwd" | "pass" | "pw")
+}
 
 /// What the last part of a key's path says.
 pub(super) fn says(name: &[u8]) -> Says {
@@ -147,7 +170,7 @@ fn is_secret(words: &Words, name: &[u8]) -> bool {
     // Laravel's `APP_KEY` is a secret; `PUSHER_APP_KEY` is half of a pair, and names its app.
     let app = matches!(before, "app" | "application") && words.len() > 2;
     if last == "key" || last == "keys" {
-        return !app && (KEYS.contains(&before) || is_env(name));
+        return !app && !matches!(before, "site" | "anon") && (KEYS.contains(&before) || is_env(name));
     }
     last.strip_suffix("key").is_some_and(|stem| KEYS.contains(&stem))
 }
@@ -206,7 +229,10 @@ impl Words {
     fn nth(&self, index: usize) -> &str {
         let end = self.ends.get(index).copied().unwrap_or_default();
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
-        self.lower.get(usize::from(start)..usize::from(end)).and_then(|word| str::from_utf8(word).ok()).unwrap_or_default()
+        self.lower
+            .get(usize::from(start)..usize::from(end))
+            .and_then(|word| str::from_utf8(word).ok())
+            .unwrap_or_default()
     }
 
     fn nth_last(&self, index: usize) -> &str {
@@ -230,6 +256,14 @@ fn is_env(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parents() {
+        assert_eq!(says_below(b"auth", b"key"), Says::Secret);
+        assert_eq!(says_below(b"secrets", b"stripe"), Says::Secret);
+        assert_eq!(says_below(b"secrets", b"name"), Says::Nothing);
+        assert_eq!(says_below(b"web", b"key"), Says::Nothing);
+    }
 
     #[test]
     fn names() {
@@ -260,6 +294,8 @@ mod tests {
             ("APP_KEY", Says::Secret),
             ("PUSHER_APP_KEY", Says::Nothing),
             ("salt", Says::Nothing),
+            ("RECAPTCHA_SITE_KEY", Says::Nothing),
+            ("existingSecret", Says::Nothing),
         ] {
             assert_eq!(says(name.as_bytes()), wanted, "{name}");
         }

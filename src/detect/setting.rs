@@ -24,9 +24,9 @@ pub(super) enum Setting {
 const CODE: &[&str] = &[
     "rs", "py", "pyi", "js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "go", "java", "kt", "kts", "scala",
     "groovy", "gradle", "rb", "erb", "php", "c", "h", "cc", "cpp", "cxx", "hpp", "cs", "fs", "vb", "swift", "m", "mm",
-    "dart", "lua", "pl", "pm", "r", "jl", "ex", "exs", "erl", "hs", "clj", "elm", "ml", "nim", "zig", "v", "sol", "sql",
-    "vue", "svelte", "astro", "html", "htm", "css", "scss", "sass", "less", "graphql", "proto", "cmake", "nix", "ps1",
-    "psm1", "psd1", "bat", "cmd", "map", "lock", "sum", "mod", "snap",
+    "dart", "lua", "pl", "pm", "r", "jl", "ex", "exs", "erl", "hs", "clj", "elm", "ml", "nim", "zig", "v", "sol",
+    "sql", "vue", "svelte", "astro", "html", "htm", "css", "scss", "sass", "less", "graphql", "proto", "cmake", "nix",
+    "ps1", "psm1", "psd1", "bat", "cmd", "map", "lock", "sum", "mod", "snap",
 ];
 
 /// Parts of a name that mean a sample.

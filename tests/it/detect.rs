@@ -32,7 +32,11 @@ fn the_labelled_set_is_found() {
         let cases = cases(round);
         if round == 0 {
             let clean = cases.iter().filter(|case| case.tier == CLEAN).count();
-            assert!(clean >= 150 && cases.len() - clean >= 250 || std::env::var_os("HALLPASS_ALLOW").is_some(), "{clean} clean files of {}", cases.len());
+            assert!(
+                clean >= 150 && cases.len() - clean >= 250 || std::env::var_os("HALLPASS_ALLOW").is_some(),
+                "{clean} clean files of {}",
+                cases.len()
+            );
             if let Some(folder) = std::env::var_os("HALLPASS_LABELLED_SET") {
                 write_out(Path::new(&folder), &cases);
             }
@@ -131,11 +135,13 @@ fn explain(case: &Case, found: &[Finding], to: &mut String) {
     let text = |span: &Range<usize>| String::from_utf8_lossy(&case.text.as_bytes()[span.clone()]).into_owned();
     for secret in case.secrets.iter().filter(|secret| !found.iter().any(|finding| finding.span == **secret)) {
         let near: Vec<_> = found.iter().filter(|f| overlap(secret, &f.span)).map(|f| (f.kind, text(&f.span))).collect();
-        writeln!(to, "{} {} {}: not exact: {}; instead {near:?}", case.place, case.tier, case.path, text(secret)).unwrap();
+        writeln!(to, "{} {} {}: not exact: {}; instead {near:?}", case.place, case.tier, case.path, text(secret))
+            .unwrap();
     }
     for finding in found.iter().filter(|f| !case.secrets.iter().any(|secret| overlap(secret, &f.span))) {
         let (kind, class) = (finding.kind, finding.class);
-        writeln!(to, "{} {} {}: false: {kind} {class:?} {}", case.place, case.tier, case.path, text(&finding.span)).unwrap();
+        writeln!(to, "{} {} {}: false: {kind} {class:?} {}", case.place, case.tier, case.path, text(&finding.span))
+            .unwrap();
     }
 }
 
