@@ -29,10 +29,10 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Document {
             }
             Some(_) => match member(bytes, &line) {
                 Some((name, value)) if !indented || key.is_none() || is_name(slice(bytes, name.clone())) => {
-                    let is_variable = slice(bytes, name.clone()) == b"Environment";
+                    // systemd: the value is an assignment of its own.
+                    let environment = slice(bytes, name.clone()).eq_ignore_ascii_case(b"environment");
                     key = document.name(section, name);
-                    if is_variable {
-                        // systemd.exec(5): the value is itself NAME=value.
+                    if environment {
                         Elements::default().push(&mut document, bytes, key, value, true);
                     } else {
                         document.push(value.named(key));
