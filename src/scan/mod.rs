@@ -7,6 +7,7 @@ pub mod allow;
 pub mod baseline;
 pub mod hook;
 pub mod key;
+pub mod places;
 pub mod read;
 pub mod sarif;
 pub mod staged;

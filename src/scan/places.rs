@@ -1,4 +1,4 @@
-//! The places where secrets are known to lie, for `scan` and `quarantine` without a path.
+//! The places where secrets are known to lie, for `scan` and `quarantine` without a path and for the watcher.
 //!
 //! Owns finding out which of the catalogue's places are there.
 
@@ -9,28 +9,45 @@ use std::{
 
 use crate::{
     api::problem::Code,
+    config::Config,
     error::{Error, Result},
+    paths::Paths,
     surface::{Catalogue, Os},
 };
 
-/// Those that are there: files and folders of assistants and tools below the home, and the copies they made.
+/// Those that are there, of assistants and tools below the home, with the copies they made; and what is watched.
 ///
 /// # Errors
 /// There is no home, or none of them is there.
-pub fn known() -> Result<Vec<PathBuf>> {
+pub fn known(paths: &Paths) -> Result<Vec<PathBuf>> {
+    let mut there: Vec<PathBuf> = of_tools()?.iter().flat_map(|place| existing(place)).collect();
+    // A config that cannot be read is told by the daemon and by `doctor`; a scan does not depend on it.
+    let watched = Config::load(&paths.config()).map(|config| config.watch.roots).unwrap_or_default();
+    there.extend(watched.into_iter().map(|root| PathBuf::from(root.path)).filter(|path| path.exists()));
+    if there.is_empty() {
+        return Err(Error::new(Code::NotFound, "no configuration of an assistant or a tool is in your home")
+            .hint("name a file or a folder, for example: hallpass scan ."));
+    }
+    Ok(there)
+}
+
+/// All of them for the watcher: those that are not there yet too, where they have one name.
+///
+/// # Errors
+/// There is no home.
+pub fn to_watch() -> Result<Vec<PathBuf>> {
+    let is_pattern = |path: &Path| path.to_string_lossy().contains('*');
+    Ok(of_tools()?
+        .into_iter()
+        .flat_map(|place| if is_pattern(&place) { existing(&place) } else { vec![place] })
+        .collect())
+}
+
+fn of_tools() -> Result<Vec<PathBuf>> {
     let home = std::env::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| {
         Error::new(Code::Usage, "there is no home to look in").hint("set HOME, or name a file or a folder")
     })?;
-    let places = Catalogue::built_in()?.user_places(Os::current(), &home, |name| std::env::var(name).ok());
-    let there: Vec<PathBuf> = places.iter().flat_map(|place| existing(place)).collect();
-    if there.is_empty() {
-        return Err(Error::new(
-            Code::NotFound,
-            format!("no configuration of an assistant or a tool is in {}", home.display()),
-        )
-        .hint("name a file or a folder, for example: hallpass scan ."));
-    }
-    Ok(there)
+    Ok(Catalogue::built_in()?.user_places(Os::current(), &home, |name| std::env::var(name).ok()))
 }
 
 /// The files that a path with `*` means, in their order. A folder that cannot be read has none.
