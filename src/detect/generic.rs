@@ -3,46 +3,89 @@
 //! Owns that judgement, tuned to be quiet. Whatever it finds is `likely`.
 
 use super::{
-    kind::FileKind,
-    name::{Says, says},
+    check,
+    name::{self, Says, says_below},
     parse::Quote,
     placeholder::is_placeholder,
     random::{is_random, is_words},
     reference::is_reference,
+    setting::Setting,
 };
 
 /// Where the value stands.
 pub(super) struct Place<'a> {
     /// The last part of its key's path.
     pub name: &'a [u8],
+    /// The part before it.
+    pub parent: &'a [u8],
     /// How it is written.
     pub quote: Quote,
     /// In what.
-    pub kind: FileKind,
-    /// In a file of samples (`.env.example`), where a password is a sample too.
-    pub sample: bool,
+    pub setting: &'a Setting,
     /// In a comment.
     pub comment: bool,
 }
 
+const PASSWORD: (&str, &str) =
+    ("generic-password", "its name says password, and it is neither a reference nor a default");
+
+impl Place<'_> {
+    fn is_plain_config(&self) -> bool {
+        *self.setting == Setting::Config && !self.comment
+    }
+}
+
 /// The kind and the reason; `None` where it is no secret.
 pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'static str)> {
-    let says = says(place.name);
-    if says == Says::Nothing || value.len() < 6 || value.len() > 4096 || value.iter().any(u8::is_ascii_whitespace) {
+    if value.len() < 6 || value.len() > 4096 {
         return None;
     }
-    if is_reference(value) || is_placeholder(value, false) || is_plain(value) {
+    let says = match says_below(place.parent, place.name) {
+        _ if *place.setting == Setting::Passwords => Says::Password,
+        Says::Nothing => return None,
+        says => says,
+    };
+    let unless_id = says == Says::Secret && *place.setting == Setting::Config && !place.comment && is_uuid(value);
+    if value.iter().any(u8::is_ascii_whitespace) {
+        let phrase = says == Says::Password && place.is_plain_config() && is_phrase(value);
+        return phrase.then_some(PASSWORD).filter(|_| !is_reference(value) && !is_placeholder(value, false));
+    }
+    let plain_word = says == Says::Password
+        && place.is_plain_config()
+        && name::is_password(place.name)
+        && is_plain_word(value)
+        && !is_placeholder(value, false);
+    if plain_word {
+        return Some(PASSWORD);
+    }
+    if decodes_to_a_placeholder(value) {
         return None;
     }
-    let quiet = place.kind == FileKind::Text || place.comment || place.sample;
-    if says == Says::Password && !quiet {
-        return is_password(value)
-            .then_some(("generic-password", "its name says password, and it is neither a reference nor a default"));
+    if is_reference(value) || is_placeholder(value, false) || (is_plain(value) && !unless_id) {
+        return None;
     }
-    // In running text and code only a quoted, clearly generated value counts.
-    let clear = !quiet || (value.len() >= 20 && (place.quote != Quote::None || place.kind != FileKind::Text));
-    (clear && is_token(value) && is_random(value))
-        .then_some(("generic-secret", "its name says secret, and it looks generated"))
+    let quoted = place.quote != Quote::None;
+    let generated = is_token(value) && is_random(value);
+    let password = says == Says::Password
+        && !place.comment
+        && match place.setting {
+            Setting::Config => is_password(value),
+            Setting::Passwords => true,
+            Setting::Prose => is_password(value) && is_strong(value),
+            Setting::Code => quoted && is_password(value) && is_strong(value) && kinds(value) >= 3,
+            Setting::Sample => false,
+        };
+    if password {
+        return Some(PASSWORD);
+    }
+    let clear = match place.setting {
+        Setting::Config | Setting::Passwords => !place.comment || value.len() >= 20,
+        Setting::Sample => value.len() >= 20,
+        // In running text and code only a clearly generated value counts, and in code a quoted one.
+        Setting::Prose => value.len() >= 20,
+        Setting::Code => value.len() >= 20 && quoted,
+    };
+    (clear && (generated || unless_id)).then_some(("generic-secret", "its name says secret, and it looks generated"))
 }
 
 /// Numbers, dates, ids, addresses: what no secret looks like.
@@ -53,6 +96,12 @@ fn is_plain(value: &[u8]) -> bool {
         || is_url(value)
         || is_email(value)
         || is_public_key(value)
+        || is_openpgp_id(value)
+}
+
+/// The id of an OpenPGP key, short, long or whole (`signingkey` of git).
+fn is_openpgp_id(value: &[u8]) -> bool {
+    matches!(value.len(), 8 | 16 | 40) && value.iter().all(|b| b.is_ascii_digit() || matches!(b, b'A'..=b'F'))
 }
 
 pub(super) fn is_uuid(value: &[u8]) -> bool {
@@ -94,15 +143,50 @@ fn is_public_key(value: &[u8]) -> bool {
 
 /// Two kinds of characters, or long; not code, not a path, not a name of something.
 fn is_password(value: &[u8]) -> bool {
-    let has = |kind: fn(&u8) -> bool| u8::from(value.iter().any(kind));
-    let kinds = has(u8::is_ascii_lowercase)
-        + has(u8::is_ascii_uppercase)
-        + has(u8::is_ascii_digit)
-        + has(u8::is_ascii_punctuation);
     let code = value.ends_with(b")") && value.contains(&b'(');
     let dotted = value.contains(&b'.') && is_words(value) && !value.iter().any(u8::is_ascii_digit);
     let name = value.iter().all(|b| b.is_ascii_uppercase() || *b == b'_') && value.contains(&b'_');
-    !code && !dotted && !name && (kinds >= 2 || value.len() >= 12)
+    !code && !dotted && !name && (kinds(value) >= 2 || value.len() >= 12)
+}
+
+/// What is a password only because its name says nothing but that: a word in small letters, a number.
+fn is_plain_word(value: &[u8]) -> bool {
+    let word = value.iter().all(u8::is_ascii_lowercase) && value.len() <= 32;
+    let number = value.iter().all(u8::is_ascii_digit) && matches!(value.len(), 8..=20);
+    word || number
+}
+
+/// Words and something that no sentence has: not a label (`Forgot your password?`).
+fn is_phrase(value: &[u8]) -> bool {
+    let plain = value.iter().all(|b| b.is_ascii_graphic() || *b == b' ');
+    plain
+        && value.len() <= 64
+        && value.iter().any(u8::is_ascii_digit)
+        && !value.ends_with(b"?")
+        && !value.ends_with(b".")
+}
+
+/// Kubernetes keeps passwords in base64: what counts is what it says.
+fn decodes_to_a_placeholder(value: &[u8]) -> bool {
+    if value.len() % 4 != 0 || value.len() > 128 {
+        return false;
+    }
+    check::decode(value).is_some_and(|text| {
+        let text = text.trim_ascii();
+        text.len() >= 3 && text.iter().all(u8::is_ascii_graphic) && (is_placeholder(text, false) || is_reference(text))
+    })
+}
+
+/// Letters and a digit, eight characters or more: no word of a language.
+fn is_strong(value: &[u8]) -> bool {
+    value.len() >= 8 && value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// How many kinds of characters: small, capital (the first letter of a word aside), digits, others.
+fn kinds(value: &[u8]) -> u8 {
+    let has = |kind: fn(&u8) -> bool| u8::from(value.iter().any(kind));
+    let capitals = value.iter().skip(1).any(u8::is_ascii_uppercase);
+    has(u8::is_ascii_lowercase) + u8::from(capitals) + has(u8::is_ascii_digit) + has(u8::is_ascii_punctuation)
 }
 
 /// Only characters that tokens are made of.

@@ -31,22 +31,10 @@ const NAMES: &[(FileKind, &[&str])] = &[
     (FileKind::Dotenv, &["env", "envrc", ".envrc", ".dev.vars", ".flaskenv", ".prod.vars", "environment", "env.list"]),
     (
         FileKind::Json,
-        &[
-            ".babelrc",
-            ".eslintrc",
-            ".prettierrc",
-            ".swcrc",
-            ".devcontainer",
-            "composer.lock",
-            ".dockercfg",
-            ".firebaserc",
-            ".claude.json",
-            "flake.lock",
-            ".jshintrc",
-        ],
+        &[".babelrc", ".eslintrc", ".prettierrc", ".swcrc", ".dockercfg", ".firebaserc", ".claude.json", ".jshintrc"],
     ),
-    (FileKind::Toml, &["cargo.lock", "poetry.lock", "pipfile", "uv.lock", ".streamlit"]),
-    (FileKind::Yaml, &[".yarnrc.yml", ".clang-format", ".condarc", ".gemrc", "pnpm-lock", ".travis"]),
+    (FileKind::Toml, &["pipfile"]),
+    (FileKind::Yaml, &[".yarnrc.yml", ".clang-format", ".condarc", ".gemrc"]),
     (
         FileKind::Ini,
         &[
@@ -69,15 +57,12 @@ const NAMES: &[(FileKind, &[&str])] = &[
             ".hgrc",
             "hgrc",
             ".databrickscfg",
-            ".cloudflared",
             ".wgetrc",
             ".curlrc",
             ".rtorrent.rc",
             ".pg_service.conf",
-            ".aws-credentials",
             ".gitmodules",
             ".bazelrc",
-            ".oci",
             ".msmtprc",
             ".muttrc",
             ".offlineimaprc",
@@ -127,7 +112,7 @@ const NAMES: &[(FileKind, &[&str])] = &[
             ".inputrc",
         ],
     ),
-    (FileKind::Hcl, &[".terraformrc", "terraform.rc", ".terraform.lock.hcl"]),
+    (FileKind::Hcl, &[".terraformrc", "terraform.rc"]),
 ];
 
 /// Endings, in lower case.
@@ -162,22 +147,7 @@ const ENDINGS: &[(FileKind, &[&str])] = &[
     (FileKind::Netrc, &["netrc"]),
     (
         FileKind::Shell,
-        &[
-            "sh",
-            "bash",
-            "zsh",
-            "fish",
-            "ksh",
-            "csh",
-            "tcsh",
-            "ps1",
-            "psm1",
-            "bashrc",
-            "zshrc",
-            "dockerfile",
-            "history",
-            "bats",
-        ],
+        &["sh", "bash", "zsh", "fish", "ksh", "csh", "tcsh", "bashrc", "zshrc", "dockerfile", "history", "bats"],
     ),
     (FileKind::Hcl, &["tf", "tfvars", "hcl", "nomad", "tofu"]),
 ];
@@ -204,7 +174,18 @@ const COPIES: &[&str] = &[
     "tmp", "copy",
 ];
 
+/// Lock files whose ending would say more.
+const LOCKS: &[&str] =
+    &["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", ".terraform.lock.hcl", "deno.lock"];
+
 impl FileKind {
+    /// The kind of the file at `path` with this content: XML has many names (`web.config`, `app.props`), and is text.
+    pub fn of_file(path: &str, bytes: &[u8]) -> Self {
+        let kind = Self::of(path);
+        let xml = || bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start().starts_with(b"<");
+        if kind == Self::Ini && xml() { Self::Text } else { kind }
+    }
+
     /// The kind of the file at `path`, by its last one or two components.
     pub fn of(path: &str) -> Self {
         let path = path.to_ascii_lowercase();
@@ -222,6 +203,10 @@ impl FileKind {
             if let Some(kind) = in_folder.map(|entry| entry.0).or_else(|| whole().map(|entry| entry.0)) {
                 return kind;
             }
+        }
+        // Hashes by the thousand, and never a secret but in a URL.
+        if LOCKS.contains(&plain) {
+            return Self::Text;
         }
         if plain.starts_with("dockerfile.") || plain.starts_with("containerfile.") {
             return Self::Shell;
@@ -288,7 +273,7 @@ mod tests {
             ("/h/.config/fish/config.fish", Shell),
             ("Dockerfile", Shell),
             ("Dockerfile.dev", Shell),
-            ("a.ps1", Shell),
+            ("a.ps1", Text),
             ("x.auto.tfvars", Hcl),
             ("main.tf", Hcl),
             (".git-credentials", Text),

@@ -5,16 +5,20 @@
 //! finding; that is `quarantine`'s.
 
 pub mod check;
+mod choice;
 mod engine;
 pub mod fingerprint;
 mod generic;
 pub mod kind;
+mod lines;
 mod name;
+mod near;
 pub mod parse;
 mod placeholder;
 mod random;
 mod reference;
 pub mod rule;
+mod setting;
 mod utf16;
 
 pub use engine::Detector;

@@ -2,7 +2,7 @@
 //!
 //! Owns the split of names into words and the words that mean secret, password, or neither.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 /// What a name promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub(super) enum Says {
 }
 
 /// Words that turn the name into one of something else: an id, a length, the name of a variable.
-static NEITHER: LazyLock<Vec<&str>> = LazyLock::new(|| super::words(include_str!("../../data/words/neither.txt")));
+static NEITHER: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| super::words(include_str!("../../data/words/neither.txt")).into_iter().collect());
 
 /// Words before `key` that make it a secret one.
 const KEYS: &[&str] = &[
@@ -67,117 +68,184 @@ const KEYS: &[&str] = &[
     "workspace",
 ];
 
+/// Words that alone, or last, name a secret.
+const SECRETS: &[&str] = &[
+    "credential",
+    "credentials",
+    "creds",
+    "authorization",
+    "bearer",
+    "auth",
+    "pat",
+    "jwt",
+    "hmac",
+    "cookie",
+    "sas",
+    "psk",
+    "mnemonic",
+    "pepper",
+];
+/// Parts of words that name a secret.
+const SECRET_PARTS: &[&str] = &["secret", "apikey", "accesskey", "authkey", "privatekey", "secretkey"];
+/// Parts of words that name a password.
+const PASSWORD_PARTS: &[&str] = &["password", "passwd", "passphrase", "passcode", "passwort"];
+/// Words that end like `pass` and are none.
+const NO_PASS: &[&str] = &["compass", "bypass", "encompass", "surpass", "trespass"];
+/// Words that say wherever they stand that the value is no secret.
+const NEVER: &[&str] = &[
+    "public",
+    "publishable",
+    "max",
+    "min",
+    "next",
+    "page",
+    "hash",
+    "hashed",
+    "tokenizer",
+    "num",
+    "per",
+    "cache",
+    "primary",
+    "foreign",
+    "existing",
+];
+/// Names of maps that hold nothing but secrets.
+const VAULTS: &[&str] = &["secrets", "credentials", "passwords", "apikeys", "tokens"];
+
+/// What a key says below its parent: `auth.key` is an `auth_key`, and all that is in `secrets` is one.
+pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
+    let says = self::says(name);
+    let parent = Words::of(parent);
+    let words = Words::of(name);
+    let negated = || NEITHER.contains(words.last()) || words.iter().any(|word| NEVER.contains(&word));
+    let key = words.len() == 1 && words.last() == "key" && KEYS.contains(&parent.last());
+    match says {
+        Says::Nothing if key || (VAULTS.contains(&parent.last()) && !negated()) => Says::Secret,
+        says => says,
+    }
+}
+
+/// Whether the name is that of a password and of nothing that belongs to one.
+pub(super) fn is_password(name: &[u8]) -> bool {
+    let words = Words::of(name);
+    let last = words.last();
+    holds(last, PASSWORD_PARTS) || matches!(last, "pwd" | "pass" | "pw")
+}
+
 /// What the last part of a key's path says.
 pub(super) fn says(name: &[u8]) -> Says {
-    let words = words(name);
-    let has = |wanted: &str| words.iter().any(|word| word == wanted);
-    let holds = |wanted: &str| words.iter().any(|word| word.contains(wanted));
-    if holds("password")
-        || holds("passwd")
-        || holds("passphrase")
-        || holds("passcode")
-        || has("pwd")
-        || ends(&words, "pwd")
-        || ends(&words, "pass")
-        || has("pass")
-        || has("pw")
-        || ends(&words, "passwort")
-    {
-        return if negated(&words) { Says::Nothing } else { Says::Password };
-    }
-    let last = words.last().map(String::as_str).unwrap_or_default();
-    let before = words.len().checked_sub(2).and_then(|at| words.get(at)).map(String::as_str).unwrap_or_default();
-    let secret = holds("secret")
-        || holds("apikey")
-        || holds("accesskey")
-        || holds("authkey")
-        || holds("privatekey")
-        || holds("secretkey")
-        || last.ends_with("token")
-        || last == "tokens"
-        || (has("token") && !has("count"))
-        || matches!(
-            last,
-            "credential"
-                | "credentials"
-                | "creds"
-                | "authorization"
-                | "bearer"
-                | "auth"
-                | "pat"
-                | "jwt"
-                | "hmac"
-                | "cookie"
-                | "sas"
-                | "psk"
-                | "salt"
-                | "seed"
-                | "mnemonic"
-                | "pepper"
-        )
-        || ((last == "key" || last == "keys") && (KEYS.contains(&before) || is_env(name)))
-        || (last.ends_with("key") && last.len() > 3 && KEYS.iter().any(|word| last.strip_suffix("key") == Some(word)));
-    if secret && !negated(&words) { Says::Secret } else { Says::Nothing }
+    let words = Words::of(name);
+    let last = words.last();
+    let password = words.iter().any(|word| matches!(word, "pwd" | "pass" | "pw") || holds(word, PASSWORD_PARTS))
+        || last.ends_with("pwd")
+        || (last.ends_with("pass") && !NO_PASS.contains(&last));
+    let says = match (password, password || is_secret(&words, name)) {
+        (true, _) => Says::Password,
+        (false, true) => Says::Secret,
+        (false, false) => return Says::Nothing,
+    };
+    // What comes last says what it is: `token_type` is a type, `account_token` a token.
+    let negated = NEITHER.contains(last) || words.iter().any(|word| NEVER.contains(&word));
+    if negated { Says::Nothing } else { says }
 }
 
 /// Whether a file of one issuer may keep its secret under this name.
 pub(super) fn may_be_secret(name: &[u8]) -> bool {
-    says(name) != Says::Nothing || words(name).iter().any(|word| matches!(word.as_str(), "key" | "token" | "pass"))
+    says(name) != Says::Nothing || Words::of(name).iter().any(|word| matches!(word, "key" | "token" | "pass"))
 }
 
-/// The words of a name, in lower case: `apiKey`, `API_KEY` and `api-key` are the same two.
-pub(super) fn words(name: &[u8]) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut before = b' ';
-    for (at, byte) in name.iter().enumerate() {
-        if !byte.is_ascii_alphanumeric() {
-            before = b' ';
-            continue;
-        }
-        let next_is_lower = name.get(at + 1).is_some_and(u8::is_ascii_lowercase);
-        let begins = !before.is_ascii_alphanumeric()
-            || (byte.is_ascii_uppercase()
-                && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && next_is_lower)));
-        if begins {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut() {
-            word.push(char::from(byte.to_ascii_lowercase()));
-        }
-        before = *byte;
+fn is_secret(words: &Words, name: &[u8]) -> bool {
+    let last = words.last();
+    let has = |wanted: &str| words.iter().any(|word| word == wanted);
+    if words.iter().any(|word| holds(word, SECRET_PARTS)) || SECRETS.contains(&last) {
+        return true;
     }
-    words
+    if last.ends_with("token") || last == "tokens" || (has("token") && !has("count")) {
+        return true;
+    }
+    if matches!(last, "salt" | "seed") {
+        return is_env(name);
+    }
+    let before = words.nth_last(1);
+    // Laravel's `APP_KEY` is a secret; `PUSHER_APP_KEY` is half of a pair, and names its app.
+    let app = matches!(before, "app" | "application") && words.len() > 2;
+    if last == "key" || last == "keys" {
+        return !app && !matches!(before, "site" | "anon") && (KEYS.contains(&before) || is_env(name));
+    }
+    last.strip_suffix("key").is_some_and(|stem| KEYS.contains(&stem))
 }
 
-fn negated(words: &[String]) -> bool {
-    // What comes last says what it is: `token_type` is a type, `account_token` a token.
-    let last = words.last().map(String::as_str).unwrap_or_default();
-    NEITHER.contains(&last)
-        || words.iter().any(|word| {
-            matches!(
-                word.as_str(),
-                "public"
-                    | "publishable"
-                    | "max"
-                    | "min"
-                    | "next"
-                    | "page"
-                    | "hash"
-                    | "hashed"
-                    | "tokenizer"
-                    | "num"
-                    | "per"
-                    | "cache"
-                    | "primary"
-                    | "foreign"
-            )
-        })
+fn holds(word: &str, parts: &[&str]) -> bool {
+    parts.iter().any(|part| word.contains(part))
 }
 
-fn ends(words: &[String], with: &str) -> bool {
-    words.last().is_some_and(|word| {
-        word.ends_with(with) && !matches!(word.as_str(), "compass" | "bypass" | "encompass" | "surpass" | "trespass")
-    })
+/// The words of a name, in lower case: `apiKey`, `API_KEY` and `api-key` are the same two. On the stack: every
+/// name of every file is read.
+struct Words {
+    lower: [u8; Words::BYTES],
+    /// Where each word ends in `lower`.
+    ends: [u8; Words::COUNT],
+    count: usize,
+}
+
+impl Words {
+    const BYTES: usize = 96;
+    const COUNT: usize = 16;
+
+    /// Of a long name the end counts.
+    fn of(name: &[u8]) -> Self {
+        let name = name.get(name.len().saturating_sub(Self::BYTES)..).unwrap_or_default();
+        let mut words = Self { lower: [0; Self::BYTES], ends: [0; Self::COUNT], count: 0 };
+        let mut before = b' ';
+        let mut length = 0u8;
+        for (at, byte) in name.iter().enumerate() {
+            if !byte.is_ascii_alphanumeric() {
+                before = b' ';
+                continue;
+            }
+            let next_is_lower = name.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+            let begins = !before.is_ascii_alphanumeric()
+                || (byte.is_ascii_uppercase()
+                    && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && next_is_lower)));
+            if begins && words.count < Self::COUNT {
+                words.count += 1;
+            }
+            if let (Some(place), Some(end)) =
+                (words.lower.get_mut(usize::from(length)), words.ends.get_mut(words.count.saturating_sub(1)))
+            {
+                *place = byte.to_ascii_lowercase();
+                length += 1;
+                *end = length;
+            }
+            before = *byte;
+        }
+        words
+    }
+
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn nth(&self, index: usize) -> &str {
+        let end = self.ends.get(index).copied().unwrap_or_default();
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        self.lower
+            .get(usize::from(start)..usize::from(end))
+            .and_then(|word| str::from_utf8(word).ok())
+            .unwrap_or_default()
+    }
+
+    fn nth_last(&self, index: usize) -> &str {
+        self.count.checked_sub(index + 1).map(|index| self.nth(index)).unwrap_or_default()
+    }
+
+    fn last(&self) -> &str {
+        self.nth_last(0)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.count).map(|index| self.nth(index))
+    }
 }
 
 /// `OPENAI_KEY`: in an environment variable a key is a secret, in code it may be anything.
@@ -188,6 +256,14 @@ fn is_env(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parents() {
+        assert_eq!(says_below(b"auth", b"key"), Says::Secret);
+        assert_eq!(says_below(b"secrets", b"stripe"), Says::Secret);
+        assert_eq!(says_below(b"secrets", b"name"), Says::Nothing);
+        assert_eq!(says_below(b"web", b"key"), Says::Nothing);
+    }
 
     #[test]
     fn names() {
@@ -215,6 +291,11 @@ mod tests {
             ("api_key_env", Says::Nothing),
             ("description", Says::Nothing),
             ("bypass", Says::Nothing),
+            ("APP_KEY", Says::Secret),
+            ("PUSHER_APP_KEY", Says::Nothing),
+            ("salt", Says::Nothing),
+            ("RECAPTCHA_SITE_KEY", Says::Nothing),
+            ("existingSecret", Says::Nothing),
         ] {
             assert_eq!(says(name.as_bytes()), wanted, "{name}");
         }

@@ -2,13 +2,17 @@
 //!
 //! Owns the shapes that mean so; the words are `data/words`.
 
-use std::sync::LazyLock;
+use std::{collections::HashSet, sync::LazyLock};
 
 /// Words that no generated secret has, but for a chance that their length makes negligible.
 static STRONG: LazyLock<Vec<&str>> = LazyLock::new(|| super::words(include_str!("../../data/words/placeholders.txt")));
 
 /// What a default or weak sample password is put together from.
-static WEAK: LazyLock<Vec<&str>> = LazyLock::new(|| super::words(include_str!("../../data/words/weak.txt")));
+static WEAK: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| super::words(include_str!("../../data/words/weak.txt")).into_iter().collect());
+
+/// Longer than the longest of them, in letters.
+const LONGEST: usize = 14;
 
 /// Whether this stands for a secret. `generated` says that a rule's shape already matched: only marks that
 /// chance does not make count then.
@@ -33,25 +37,34 @@ pub(super) fn is_weak(lower: &[u8]) -> bool {
     digits <= 4 && letters.all(consists_of_weak_words)
 }
 
+/// At most one of them shorter than three letters: of `no`, `to` and `is` anything can be put together.
 fn consists_of_weak_words(text: &[u8]) -> bool {
-    // The furthest places that words reach, from the start on: at most one entry per character.
-    let mut reached = vec![false; text.len() + 1];
+    let Ok(text) = str::from_utf8(text) else { return false };
+    if text.len() > LONGEST * 8 {
+        return false;
+    }
+    // For each place that words reach from the start on, the fewest short ones on the way.
+    let mut reached = [u8::MAX; LONGEST * 8 + 1];
     if let Some(start) = reached.first_mut() {
-        *start = true;
+        *start = 0;
     }
     for at in 0..text.len() {
-        if !reached.get(at).copied().unwrap_or_default() {
+        let short = reached.get(at).copied().unwrap_or(u8::MAX);
+        if short > 1 {
             continue;
         }
-        for word in WEAK.iter() {
-            if text.get(at..).is_some_and(|rest| rest.starts_with(word.as_bytes()))
-                && let Some(place) = reached.get_mut(at + word.len())
+        for length in 1..=LONGEST.min(text.len() - at) {
+            let short = short + u8::from(length < 3);
+            let word = text.get(at..at + length).unwrap_or_default();
+            if short <= 1
+                && WEAK.contains(word)
+                && let Some(place) = reached.get_mut(at + length)
             {
-                *place = true;
+                *place = short.min(*place);
             }
         }
     }
-    reached.last().copied().unwrap_or_default()
+    reached.get(text.len()).is_some_and(|short| *short <= 1)
 }
 
 /// Mostly one character, or mostly a row of neighbours (`abcdef`, `123456`).
@@ -71,7 +84,13 @@ fn is_run(lower: &[u8], most: usize) -> bool {
     };
     let same = steps(|a, b| a == b);
     let row = steps(|a, b| b == a.wrapping_add(1) && b.is_ascii_alphanumeric());
-    let distinct = lower.iter().collect::<std::collections::HashSet<_>>().len();
+    let seen = lower.iter().fold([0u64; 4], |mut seen, byte| {
+        if let Some(part) = seen.get_mut(usize::from(byte >> 6)) {
+            *part |= 1 << (byte & 63);
+        }
+        seen
+    });
+    let distinct: u32 = seen.iter().map(|part| part.count_ones()).sum();
     same >= most
         || row >= 8
         || distinct <= 3
@@ -101,7 +120,7 @@ mod tests {
         ] {
             assert!(is_placeholder(text.as_bytes(), false), "{text}");
         }
-        for text in ["kP9vQ2mZx7Lw", "Tr0ub4dor&3", "9f8a7c6be1d04732", "blue-Giraffe-77-lamp"] {
+        for text in ["kP9vQ2mZx7Lw", "Nordsee.2021", "Tr0ub4dor&3", "9f8a7c6be1d04732", "blue-Giraffe-77-lamp"] {
             assert!(!is_placeholder(text.as_bytes(), false), "{text}");
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
     if within(b"{", b"}") || within(b"[", b"]") || within(b"#{", b"}#") || within(b"__", b"__") || within(b"`", b"`") {
         return true;
     }
-    if within(b"@", b"@") || within(b"((", b"))") || within(b"<%", b"%>") {
+    if within(b"%(", b")s") || within(b"@", b"@") || within(b"((", b"))") || within(b"<%", b"%>") {
         return true;
     }
     match first {

@@ -26,13 +26,17 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Document {
     document
 }
 
-/// `# KEY=value`: only with an equals sign, because prose has colons. Shared by all kinds with such comments.
+/// `# KEY=value`, and `# key: value` where the value is one word, because prose has colons. Shared by all kinds with
+/// such comments.
 pub(super) fn commented(bytes: &[u8], line: Range<usize>, document: &mut Document) {
     let mut cursor = Cursor::new(bytes, line.start, line.end);
     cursor.take(|byte| is_blank(byte) || matches!(byte, b'#' | b';' | b'/' | b'!'));
     let start = cursor.at;
-    let assigns = cursor.rest().iter().position(|&byte| byte == b'=');
-    let Some(length) = assigns else { return };
+    let rest = cursor.rest();
+    let colon = rest.windows(2).position(|pair| matches!(pair, [b':', b' ' | b'\t']));
+    let colon = colon.filter(|&at| !rest.get(at + 1..).unwrap_or_default().trim_ascii().iter().any(|&b| is_blank(b)));
+    let equals = rest.iter().position(|&byte| byte == b'=');
+    let Some(length) = colon.into_iter().chain(equals).min() else { return };
     let left = trim(bytes, start..start + length);
     let words = slice(bytes, left).split(|&byte| is_blank(byte)).count();
     let exported = cursor.rest().starts_with(b"export ");

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::cursor::{Cursor, is_blank, is_name, trim, unquote};
+use super::pairs::Elements;
 use super::{Document, Quote, Value, dotenv, slice};
 
 /// Reads all lines; those that are neither section, key nor continuation are skipped.
@@ -28,8 +29,14 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Document {
             }
             Some(_) => match member(bytes, &line) {
                 Some((name, value)) if !indented || key.is_none() || is_name(slice(bytes, name.clone())) => {
+                    // systemd: the value is an assignment of its own.
+                    let environment = slice(bytes, name.clone()).eq_ignore_ascii_case(b"environment");
                     key = document.name(section, name);
-                    document.push(value.named(key));
+                    if environment {
+                        Elements::default().push(&mut document, bytes, key, value, true);
+                    } else {
+                        document.push(value.named(key));
+                    }
                 }
                 _ if indented && key.is_some() => document.push(Value::bare(line).named(key)),
                 _ => passwords(bytes, line, &mut document),

@@ -105,7 +105,8 @@ impl Reader<'_> {
             return None;
         }
         let close = name.end + mark.len();
-        let opened = at.checked_sub(1).and_then(|at| self.bytes.get(at)).copied();
+        let before = slice(self.bytes, at.saturating_sub(8)..at).trim_ascii_end();
+        let opened = before.last().copied();
         let after = if opened == Some(b'[') && self.at(close, end) == Some(b']') { close + 1 } else { close };
         let after = self.blanks(after, end);
         if opened == Some(b'(') && self.at(after, end) == Some(b',') {

@@ -1,0 +1,36 @@
+//! Lines around a place, for files without a parser and for rules that look past a value.
+//!
+//! Owns how much of a line is looked at. It reads no more of a file than the lines it is asked for.
+
+use std::ops::Range;
+
+use super::parse::{self, Document};
+
+/// How much of a line around a word is looked at, in bytes: a minified file is one line.
+const AROUND: usize = 4 * 1024;
+
+/// The line that `at` is on, without its end.
+pub(super) fn line_at(bytes: &[u8], at: usize) -> Range<usize> {
+    let from = at.saturating_sub(AROUND);
+    let to = bytes.len().min(at + AROUND);
+    let before = bytes.get(from..at).unwrap_or_default();
+    let after = bytes.get(at..to).unwrap_or_default();
+    let start = before.iter().rposition(|b| *b == b'\n').map_or(from, |place| from + place + 1);
+    let end = after.iter().position(|b| *b == b'\n').map_or(to, |place| at + place);
+    start..end
+}
+
+/// The assignments on the lines of these places, which are in order.
+pub(super) fn document(bytes: &[u8], places: impl Iterator<Item = usize>) -> Document {
+    let mut document = Document::default();
+    let mut end = 0;
+    for at in places {
+        if at < end {
+            continue;
+        }
+        let line = line_at(bytes, at);
+        end = line.end.max(at + 1);
+        parse::text::assignments(bytes, line, false, &mut document);
+    }
+    document
+}
