@@ -89,7 +89,8 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
     if let Some(file) = &args.write_baseline {
         baseline::write(file, &report)?;
         tell_the_rest(&report);
-        return cx.text(&format!("{} holds {} findings", safe(&file.to_string_lossy()), report.findings.len()));
+        let held = counted(report.findings.len() as u64, "finding", "findings");
+        return cx.text(&format!("{} holds {held}", safe(&file.to_string_lossy())));
     }
     if args.sarif {
         output::json(&sarif::log(&report))?;
@@ -103,6 +104,9 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
         output::text(&table(&report))?;
     }
     tell_the_rest(&report);
+    if !report.findings.is_empty() && !cx.json && !args.sarif {
+        output::note(&next_step(&args));
+    }
     Ok(match (report.findings.is_empty(), report.unreadable.is_empty()) {
         (false, _) => FOUND,
         (true, false) => 1,
@@ -141,39 +145,52 @@ fn shown(progress: &Progress, work: impl FnOnce() -> Report + Send) -> Report {
 
 fn table(report: &Report) -> String {
     let mut text = String::new();
-    let mut path = None;
-    for finding in &report.findings {
-        if path != Some(&finding.path) {
-            text.push_str(&format!(
-                "{}{}\n",
-                if path.is_some() { "\n" } else { "" },
-                styled(BOLD, &safe(&finding.path.to_string_lossy()))
-            ));
-            path = Some(&finding.path);
+    for findings in report.findings.chunk_by(|a, b| a.path == b.path) {
+        if let Some(first) = findings.first() {
+            text.push_str(&format!("{}\n", styled(BOLD, &safe(&first.path.to_string_lossy()))));
         }
-        text.push_str(&line(finding));
+        let keys: Vec<String> =
+            findings.iter().map(|finding| safe(finding.key.as_deref().unwrap_or_default())).collect();
+        // One very long name is no reason to push all kinds out of sight.
+        let width = keys.iter().map(|key| key.chars().count()).max().unwrap_or_default().min(40);
+        findings.iter().zip(&keys).for_each(|(finding, key)| text.push_str(&line(finding, key, width)));
+        text.push('\n');
     }
-    let files = match report.files {
-        1 => format!("1 file, {} looked at", size(report.bytes)),
-        files => format!("{files} files, {} looked at", size(report.bytes)),
-    };
-    let counted = report.findings.len();
+    let files = format!("{}, {} looked at", counted(report.files, "file", "files"), size(report.bytes));
     let certain = report.findings.iter().filter(|finding| finding.class == "certain").count();
-    match counted {
+    match report.findings.len() {
         0 => text.push_str(&format!("no secret found ({files})")),
-        _ => text.push_str(&format!(
-            "\n{} found, {certain} of them certain ({files})",
-            if counted == 1 { "1 secret".to_owned() } else { format!("{counted} secrets") }
+        found => text.push_str(&format!(
+            "{} found, {certain} of them certain ({files})",
+            counted(found as u64, "secret", "secrets")
         )),
     }
     text
 }
 
-fn line(finding: &Reported) -> String {
+fn line(finding: &Reported, key: &str, width: usize) -> String {
+    let place = format!("{}:{}", finding.line, finding.column);
     let class = if finding.class == "certain" { styled(RED, "certain") } else { styled(YELLOW, "likely ") };
-    let key = finding.key.as_deref().map(|key| format!(" {}", safe(key))).unwrap_or_default();
-    let why = styled(DIM, finding.why);
-    format!("  {:>5}:{:<4} {class} {}{key}\n              {why}\n", finding.line, finding.column, finding.kind)
+    // What is certain needs no reason.
+    let why = if finding.class == "certain" { String::new() } else { styled(DIM, &format!("  {}", finding.why)) };
+    format!("  {place:<9} {class}  {key:<width$}  {}{why}\n", finding.kind)
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// What a person does about it.
+fn next_step(args: &Arguments) -> String {
+    if args.staged {
+        return "take it out of the commit, or say why it may stay: a comment `hallpass:allow REASON` on its line"
+            .into();
+    }
+    let mut command = "hallpass quarantine".to_owned();
+    for path in &args.paths {
+        command = format!("{command} {}", super::quote::word(&safe(&path.to_string_lossy())));
+    }
+    format!("`{command}` moves them into the store and leaves references that work")
 }
 
 fn size(bytes: u64) -> String {
@@ -205,14 +222,14 @@ fn tell_the_rest(report: &Report) {
         ));
     }
     let skipped: Vec<String> = [
-        (report.binary, "binary"),
-        (report.huge, "too large"),
-        (report.special, "no plain files"),
-        (report.allowed, "findings allowed"),
+        (report.binary, "binary file", "binary files"),
+        (report.huge, "too large", "too large"),
+        (report.special, "that is no plain file", "that are no plain files"),
+        (report.allowed, "finding that is allowed", "findings that are allowed"),
     ]
     .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, one, many)| counted(count, one, many))
     .collect();
     if !skipped.is_empty() {
         output::note(&styled(DIM, &format!("left out: {}", skipped.join(", "))));

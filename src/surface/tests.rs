@@ -31,7 +31,7 @@ fn every_entry_is_sound() {
         for file in &surface.file {
             check(SYSTEMS.iter().any(|os| file.paths(*os).count() > 0), "a file without a path");
             check(file.secrets.iter().all(|place| place.starts_with('/')), "a place inside a file begins with `/`");
-            check(file.backups.is_empty() == !file.on_write.contains(&OnWrite::BacksUp), "backups go with `backs_up`");
+            check(file.backups.is_empty() != file.on_write.contains(&OnWrite::BacksUp), "backups go with `backs_up`");
             for path in SYSTEMS.iter().flat_map(|os| file.paths(*os)).chain(&file.backups) {
                 let begins = |marks: &[&str]| marks.iter().any(|mark| path.starts_with(mark));
                 let ok = match file.scope {
