@@ -71,6 +71,7 @@ _hallpass_enter() {
 
 _hallpass_hook() {
   local status=$?
+  _hallpass_tell
   if [[ $PWD != "$_hallpass_pwd" ]]; then
     _hallpass_pwd=$PWD
     _hallpass_find
@@ -86,6 +87,17 @@ _hallpass_hook() {
   return "$status"
 }
 
+# Says what the watcher did since the last prompt: new lines of its file, which starts no process.
+_hallpass_tell() {
+  local lines=()
+  [[ -r ${_hallpass_notices-} ]] && mapfile -t lines <"$_hallpass_notices"
+  ((${#lines[@]} < _hallpass_told)) && _hallpass_told=0
+  while ((_hallpass_told < ${#lines[@]})); do
+    printf 'hallpass: %s\n' "${lines[_hallpass_told]}" >&2
+    _hallpass_told=$((_hallpass_told + 1))
+  done
+}
+
 # For a prompt, as in PS1='$(hallpass_prompt)\$ ': the task and the minutes that are left.
 hallpass_prompt() {
   [[ -n ${HALLPASS_TASK-} ]] || return 0
@@ -96,6 +108,10 @@ hallpass_prompt() {
   fi
   printf '[%s%s] ' "${HALLPASS_TASK_TITLE-}" "$left"
 }
+
+# What was said before this shell began is old.
+_hallpass_told=0
+_hallpass_tell 2>/dev/null
 
 if [[ ";${PROMPT_COMMAND[*]-};" != *_hallpass_hook* ]]; then
   PROMPT_COMMAND="_hallpass_hook${PROMPT_COMMAND:+;$PROMPT_COMMAND}"

@@ -86,6 +86,22 @@ function _hallpass_hook --on-variable PWD
     return 0
 end
 
+# Says what the watcher did since the last prompt: new lines of its file, which starts no process.
+function _hallpass_tell --on-event fish_prompt
+    set -l lines
+    if test -r "$_hallpass_notices"
+        while read -l line
+            set -a lines $line
+        end <$_hallpass_notices
+    end
+    test (count $lines) -lt $_hallpass_told; and set -g _hallpass_told 0
+    while test $_hallpass_told -lt (count $lines)
+        set -g _hallpass_told (math $_hallpass_told + 1)
+        echo "hallpass: $lines[$_hallpass_told]" >&2
+    end
+    return 0
+end
+
 # For a prompt: the task and until when its tokens work. fish knows no time without starting a process.
 function hallpass_prompt
     set -q HALLPASS_TASK; or return 0
@@ -93,6 +109,10 @@ function hallpass_prompt
     set -q HALLPASS_UNTIL; and set until " until $HALLPASS_UNTIL"
     printf '[%s%s] ' "$HALLPASS_TASK_TITLE" $until
 end
+
+# What was said before this shell began is old.
+set -g _hallpass_told 0
+_hallpass_tell 2>/dev/null
 
 function _hallpass_exit --on-event fish_exit
     _hallpass_leave

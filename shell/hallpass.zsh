@@ -76,6 +76,7 @@ _hallpass_enter() {
 
 _hallpass_hook() {
   local REPLY
+  _hallpass_tell
   if [[ $PWD != "$_hallpass_pwd" ]]; then
     _hallpass_pwd=$PWD
     _hallpass_find
@@ -91,6 +92,19 @@ _hallpass_hook() {
   return 0
 }
 
+# Says what the watcher did since the last prompt: new lines of its file, which starts no process.
+_hallpass_tell() {
+  emulate -L zsh
+  local lines=()
+  [[ -s ${_hallpass_notices-} ]] && lines=("${(@f)$(<$_hallpass_notices)}")
+  (( ${#lines} < _hallpass_told )) && _hallpass_told=0
+  while (( _hallpass_told < ${#lines} )); do
+    (( ++_hallpass_told ))
+    print -r -u2 -- "hallpass: ${lines[_hallpass_told]}"
+  done
+  return 0
+}
+
 # For a prompt, with setopt prompt_subst and PROMPT='$(hallpass_prompt)%# ': the task and the minutes
 # that are left.
 hallpass_prompt() {
@@ -103,6 +117,10 @@ hallpass_prompt() {
   # A percent sign would be an escape of the prompt.
   print -rn -- "[${${HALLPASS_TASK_TITLE-}//\%/%%}$left] "
 }
+
+# What was said before this shell began is old.
+typeset -gi _hallpass_told=0
+_hallpass_tell 2>/dev/null
 
 autoload -Uz add-zsh-hook
 add-zsh-hook chpwd _hallpass_hook

@@ -34,6 +34,7 @@ pub mod scope;
 pub mod secret;
 pub mod service;
 pub mod store;
+pub mod surface;
 pub mod sys;
 pub mod task;
 pub mod token;

@@ -78,6 +78,11 @@ impl Paths {
         self.state_dir.join("fingerprint.key")
     }
 
+    /// Whether `HALLPASS_HOME` has put everything under one folder.
+    pub fn is_one_folder(&self) -> bool {
+        self.data_dir.parent() == Some(&self.config_dir)
+    }
+
     /// What the shell hooks show: one line each.
     pub fn notices(&self) -> PathBuf {
         self.state_dir.join("notices")

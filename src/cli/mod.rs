@@ -20,7 +20,6 @@ mod lock;
 mod man;
 mod mint;
 pub mod output;
-mod places;
 mod principal;
 mod quarantine;
 mod quote;

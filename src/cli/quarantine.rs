@@ -8,7 +8,6 @@ use super::{
     context::Context,
     input,
     output::{self, BOLD, DIM, GREEN, RED, YELLOW, safe, styled},
-    places,
 };
 use crate::{
     api::{
@@ -19,7 +18,7 @@ use crate::{
     client::{Client, segment},
     detect::Detector,
     error::{Error, Result},
-    scan::{Progress, Scan, read},
+    scan::{Progress, Scan, places, read},
 };
 
 /// How many files one request to the daemon names.
@@ -113,12 +112,12 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
 /// What the daemon says.
 pub fn preview(cx: &Context, paths: &[PathBuf]) -> Result<String> {
     let args = Arguments { verb: None, paths: paths.to_vec(), all: false, yes: false, dry_run: true };
-    let files = files(&args)?;
+    let files = files(cx, &args)?;
     Ok(render_plan(&ask(&mut cx.client()?, &files, &args, true)?))
 }
 
 fn take(cx: &Context, args: Arguments) -> Result<u8> {
-    let files = files(&args)?;
+    let files = files(cx, &args)?;
     let mut client = cx.client()?;
     let plan = ask(&mut client, &files, &args, true)?;
     let some = plan.iter().any(|taken| !taken.secrets.is_empty());
@@ -149,8 +148,8 @@ fn take(cx: &Context, args: Arguments) -> Result<u8> {
 }
 
 /// The files with findings, absolute.
-fn files(args: &Arguments) -> Result<Vec<String>> {
-    let targets = if args.paths.is_empty() { places::known()? } else { args.paths.clone() };
+fn files(cx: &Context, args: &Arguments) -> Result<Vec<String>> {
+    let targets = if args.paths.is_empty() { places::known(&cx.paths()?)? } else { args.paths.clone() };
     let detector = Detector::new();
     // These fingerprints are shown to nobody: the daemon makes its own.
     let fingerprints = crate::detect::fingerprint::Fingerprints::new([0; 32]);
@@ -219,7 +218,7 @@ fn render_done(done: &[Taken]) -> String {
             for secret in &taken.secrets {
                 let name = safe(&secret.credential);
                 let how = match &secret.route {
-                    Some(_) => format!("a token of it: hallpass grant add human {name}:SCOPE"),
+                    Some(_) => format!("a token of it: hallpass grant add human {name}:'*'"),
                     None => format!("its value, as it is: hallpass grant add human {name}:release"),
                 };
                 text.push_str(&format!(

@@ -7,13 +7,12 @@ use clap::Args;
 use super::{
     context::Context,
     output::{self, BOLD, DIM, RED, YELLOW, safe, styled},
-    places,
 };
 use crate::{
     api::problem::Code,
     detect::{Detector, fingerprint::Fingerprints},
     error::{Error, Result},
-    scan::{Progress, Report, Reported, Scan, baseline, hook, key, read, sarif, staged},
+    scan::{Progress, Report, Reported, Scan, baseline, hook, key, places, read, sarif, staged},
 };
 
 /// The exit code of a scan that found something: none of the others, so that a script can tell.
@@ -78,7 +77,7 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
     let mut report = if args.staged {
         staged::scan(&scan)?
     } else {
-        let targets = if args.paths.is_empty() { places::known()? } else { args.paths.clone() };
+        let targets = if args.paths.is_empty() { places::known(&cx.paths()?)? } else { args.paths.clone() };
         shown(&progress, || scan.paths(&targets))
     };
     if args.certain {
@@ -154,7 +153,10 @@ fn table(report: &Report) -> String {
         }
         text.push_str(&line(finding));
     }
-    let files = format!("{} files, {} looked at", report.files, size(report.bytes));
+    let files = match report.files {
+        1 => format!("1 file, {} looked at", size(report.bytes)),
+        files => format!("{files} files, {} looked at", size(report.bytes)),
+    };
     let counted = report.findings.len();
     let certain = report.findings.iter().filter(|finding| finding.class == "certain").count();
     match counted {

@@ -13,6 +13,10 @@ pub struct Args {
     shell: Shell,
 }
 
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shell {
     Bash,
@@ -21,6 +25,14 @@ enum Shell {
 }
 
 pub fn run(args: &Args) -> Result<u8> {
+    // The hooks are files as they are; what differs by machine stands before them.
+    if let Ok(paths) = crate::paths::Paths::find() {
+        let (name, value) = ("_hallpass_notices", paths.notices().to_string_lossy().into_owned());
+        output::line(&match args.shell {
+            Shell::Bash | Shell::Zsh => format!("{name}={}", quote(&value)),
+            Shell::Fish => format!("set -g {name} {}", quote(&value).replace("'\\''", "\\'")),
+        })?;
+    }
     output::raw(match args.shell {
         Shell::Bash => include_bytes!("../../shell/hallpass.bash"),
         Shell::Zsh => include_bytes!("../../shell/hallpass.zsh"),

@@ -18,6 +18,7 @@ use crate::{
         watch::{Mode, RemoveRoot, Root, SetPlaces, WatchStatus},
     },
     error::{Error, Result},
+    scan::places,
 };
 
 #[derive(Debug, Subcommand)]
@@ -95,7 +96,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         }
         Verb::Places { mode, yes } => {
             if mode == ModeName::Quarantine {
-                agree(cx, &super::places::known()?, yes)?;
+                agree(cx, &places::known(&cx.paths()?)?, yes)?;
             }
             cx.post("/v1/watch/places", &SetPlaces { mode: mode.into() }, render)
         }

@@ -23,6 +23,7 @@ use crate::{
     },
     error::{Error, Result},
     gateway::catalogue::Route,
+    paths::Paths,
     policy::Grant,
     principal::Rule,
 };
@@ -158,18 +159,20 @@ impl Default for StoreConfig {
 }
 
 /// What is watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watching {
-    /// The mode for the places of assistants and tools.
-    pub places: Mode,
+    /// The mode for the places of assistants and tools, where it is said.
+    pub places: Option<Mode>,
     /// What a person added.
     pub roots: Vec<Root>,
 }
 
-impl Default for Watching {
-    fn default() -> Self {
-        // Nothing is touched before a person has seen what would be: `hallpass watch places quarantine` shows it.
-        Self { places: Mode::Notify, roots: Vec::new() }
+impl Watching {
+    /// The mode for the places of assistants and tools. Where nothing is said they are told of and not touched: a
+    /// person first sees what would change (`hallpass watch places quarantine`). A daemon with a folder of its own
+    /// (`HALLPASS_HOME`) is not the one that looks after the home.
+    pub fn places(&self, paths: &Paths) -> Mode {
+        self.places.unwrap_or(if paths.is_one_folder() { Mode::Off } else { Mode::Notify })
     }
 }
 

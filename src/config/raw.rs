@@ -190,7 +190,7 @@ fn watching(raw: Watch, place: &Place<'_>) -> Result<Watching> {
         }
         roots.push(Root { path: full, mode, projects });
     }
-    Ok(Watching { places: raw.places.unwrap_or(Watching::default().places), roots })
+    Ok(Watching { places: raw.places, roots })
 }
 
 fn issuers(

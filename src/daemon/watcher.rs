@@ -61,7 +61,7 @@ impl Watcher {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let text = |paths: Vec<PathBuf>| paths.iter().map(|path| path.display().to_string()).collect();
         WatchStatus {
-            places: config.places,
+            places: config.places(&state.paths),
             roots: config.roots,
             ready: status.ready,
             folders: count(status.folders),
@@ -130,7 +130,9 @@ fn roots(state: &State) -> Vec<watch::Root> {
             false => watch::Root::folder(path, mode(root.mode)),
         }
     });
-    added.collect()
+    let places = config.places(&state.paths);
+    let known = if places == Mode::Off { Vec::new() } else { crate::scan::places::to_watch().unwrap_or_default() };
+    known.into_iter().map(|path| watch::Root::place(path, mode(places))).chain(added).collect()
 }
 
 /// Looks at one file, tells what is in it, and takes what may be taken.

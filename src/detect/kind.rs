@@ -70,7 +70,7 @@ const NAMES: &[(FileKind, &[&str])] = &[
             ".sentryclirc",
         ],
     ),
-    (FileKind::Netrc, &[".netrc", "_netrc", "netrc"]),
+    (FileKind::Netrc, &[".netrc", "_netrc", "netrc", ".authinfo"]),
     (
         FileKind::Shell,
         &[
@@ -160,6 +160,7 @@ const IN_FOLDERS: &[(FileKind, &str, &[&str])] = &[
     (FileKind::Ini, ".git", &["config"]),
     (FileKind::Ini, "git", &["config"]),
     (FileKind::Ini, ".oci", &["config"]),
+    (FileKind::Ini, "pnpm", &["rc"]),
     (FileKind::Toml, ".cargo", &["credentials", "config"]),
     (FileKind::Yaml, ".gem", &["credentials"]),
     (FileKind::Yaml, ".bundle", &["config"]),

@@ -13,6 +13,7 @@ mod attributes;
 mod diff;
 mod edit;
 mod error;
+mod in_place;
 mod item;
 mod journal;
 mod place;

@@ -55,6 +55,20 @@ pub(super) struct Stamp {
     pub(super) modified_ns: i64,
 }
 
+/// What stands under a name.
+pub(super) enum There {
+    Nothing,
+    File(Look),
+    /// A link, a folder, a FIFO: nothing of ours.
+    Other,
+}
+
+impl There {
+    pub(super) fn file(self) -> Option<Look> {
+        if let Self::File(look) = self { Some(look) } else { None }
+    }
+}
+
 impl Place {
     /// Follows every link of the path and opens the folder that the file itself is in.
     pub(super) fn find(path: &Path) -> Result<Self, TakeError> {
@@ -92,9 +106,29 @@ impl Place {
         if file.metadata()?.is_file() { Ok(Some(file)) } else { Err(io::ErrorKind::InvalidInput.into()) }
     }
 
+    /// Opens the file once more; what has come in its place meanwhile is a change.
+    pub(super) fn open_again(&self) -> Result<File, TakeError> {
+        match self.open(&self.name, false) {
+            Ok(Some(file)) => Ok(file),
+            Ok(None) => Err(TakeError::Changed),
+            Err(error) if is_other(&error) => Err(TakeError::Changed),
+            Err(error) => Err(TakeError::Io { doing: "opening the file", error }),
+        }
+    }
+
     /// Reads the file as it is, whoever's it is.
     pub(super) fn read(&self, name: &OsStr) -> io::Result<Option<Look>> {
         self.open(name, false)?.map(look).transpose()
+    }
+
+    /// What stands under this name of the folder.
+    pub(super) fn there(&self, name: &OsStr) -> io::Result<There> {
+        match self.read(name) {
+            Ok(Some(look)) => Ok(There::File(look)),
+            Ok(None) => Ok(There::Nothing),
+            Err(error) if is_other(&error) => Ok(There::Other),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the file, if it is one that may be changed.
@@ -162,6 +196,11 @@ impl Look {
         (self.stamp.inode, self.stamp.modified_ns) == (change.inode, change.modified_ns)
             && change.before.fits(&self.bytes)
     }
+}
+
+/// True when a file could not be opened because it is none.
+fn is_other(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput || matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO))
 }
 
 /// The stamp of an open file.

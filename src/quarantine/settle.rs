@@ -3,19 +3,18 @@
 //! Owns the judgement on a file that is found after a crash: the old one, the new one, half of each, or something
 //! else that somebody wrote since. Nothing is removed from the vault unless the secret is seen in the file.
 
-use std::{ffi::OsStr, io};
-
 use super::{
     Quarantine,
     edit::apply,
     error::TakeError,
+    in_place::overwrite,
     item::{Change, Hole, Item, Restore},
     journal::{Entry, Record, Step},
-    place::{Look, Place},
+    place::{Look, Place, There},
     raw_name,
     restore::standing,
     vault::VaultError,
-    write::{WriteError, beside, overwrite, put_back, tidy},
+    write::{WriteError, beside, put_back, tidy},
 };
 /// What became of an item that was left open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,8 +124,11 @@ impl Quarantine {
             Err(error) => return Err(error),
         };
         let name = beside(&item.id);
-        let file = read(&place, &place.name)?;
-        let other = read(&place, &name)?;
+        let reading = |error| TakeError::Unfinished { doing: "reading the file", error };
+        let file = place.there(&place.name).map_err(reading)?.file();
+        let other = place.there(&name).map_err(reading)?;
+        let nothing = matches!(other, There::Nothing);
+        let other = other.file();
         let found = match (&file, &other) {
             (Some(file), _) if file.is_before(change) => Found::Old,
             (Some(file), Some(other)) if in_place && change.after.fits(&other.bytes) => {
@@ -141,16 +143,16 @@ impl Quarantine {
                     Found::Other
                 }
             }
-            (Some(file), Some(other)) if change.after.fits(&file.bytes) => {
-                if other.is_before(change) || change.after.fits(&other.bytes) {
+            (Some(file), _) if change.after.fits(&file.bytes) => {
+                let ours = |other: &Look| other.is_before(change) || change.after.fits(&other.bytes);
+                if other.as_ref().map_or(nothing, ours) {
                     Found::New
                 } else {
-                    // It displaced what somebody wrote in that very moment.
+                    // It displaced what somebody put there in that very moment.
                     put_back(&place, &name, file.stamp.inode).map_err(as_take_error)?;
                     Found::Other
                 }
             }
-            (Some(file), None) if change.after.fits(&file.bytes) => Found::New,
             _ => Found::Other,
         };
         tidy(&place, &name).map_err(as_take_error)?;
@@ -240,16 +242,6 @@ fn finish(place: &Place, new: &[u8]) -> Result<(), TakeError> {
     let unfinished = |error| TakeError::Unfinished { doing: "finishing the file", error };
     let mut file = place.open(&place.name, true).map_err(unfinished)?.ok_or(TakeError::Gone)?;
     overwrite(&mut file, new).map_err(unfinished)
-}
-
-/// The file; `None` where there is none, or something that is no file.
-fn read(place: &Place, name: &OsStr) -> Result<Option<Look>, TakeError> {
-    match place.read(name) {
-        Ok(look) => Ok(look),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => Ok(None),
-        Err(error) => Err(TakeError::Unfinished { doing: "reading the file", error }),
-    }
 }
 
 fn as_take_error(error: WriteError) -> TakeError {

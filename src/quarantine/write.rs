@@ -19,12 +19,10 @@ use rustix::{
 use super::{
     attributes,
     error::TakeError,
+    in_place::write_in_place,
     place::{Look, Place, Stamp, stamp},
 };
-use crate::sys::{
-    self,
-    hold::{Asked, Hold, against_all, against_writers},
-};
+use crate::sys::hold::{Asked, Hold, against_writers};
 
 /// How often two files are exchanged until it is clear who wrote last.
 const MOST_EXCHANGES: u32 = 100;
@@ -99,7 +97,7 @@ fn make(place: &Place, name: &std::ffi::OsStr, old: &Look, new: &[u8]) -> Result
         error => failed("making the new file")(error),
     })?);
     file.write_all(new).map_err(TakeError::io("writing the new file"))?;
-    let old_file = place.open(&place.name, false).map_err(TakeError::io("opening the file"))?.ok_or(TakeError::Gone)?;
+    let old_file = place.open_again()?;
     retry_on_intr(|| fchown(&file, Some(Uid::from_raw(old.uid)), Some(Gid::from_raw(old.gid)))).map_err(|error| {
         match error {
             Errno::PERM => TakeError::Unfit("its group could not be kept".into()),
@@ -128,9 +126,8 @@ fn read_back(file: &mut File, new: &[u8]) -> Result<(), TakeError> {
 }
 
 /// Looks at the file once more, and keeps writers out from here on where the system can.
-fn still(place: &Place, old: &Look) -> Result<Option<Hold>, TakeError> {
-    let open = || place.open(&place.name, false).ok().flatten().ok_or(TakeError::Changed);
-    let hold = match against_writers(open()?) {
+pub(super) fn still(place: &Place, old: &Look) -> Result<Option<Hold>, TakeError> {
+    let hold = match against_writers(place.open_again()?) {
         Asked::Busy => return Err(TakeError::Busy),
         Asked::Held(hold) => Some(hold),
         Asked::Unknown => None,
@@ -172,8 +169,8 @@ fn swap(
         Err(error) => return Err(Before(refused(error))),
     }
     // What was displaced must be what was read, with nobody waiting to write to it.
-    let displaced = place.read(name).map_err(|error| Unfinished("reading the old file", error))?;
-    let same = displaced.as_ref().is_some_and(|now| now.stamp == old.stamp && now.bytes == old.bytes);
+    let displaced = place.there(name).map_err(|error| Unfinished("reading the old file", error))?;
+    let same = displaced.file().is_some_and(|now| now.stamp == old.stamp && now.bytes == old.bytes);
     if same && !hold.as_ref().is_some_and(Hold::is_wanted) {
         return Ok(());
     }
@@ -212,54 +209,4 @@ fn refused(error: Errno) -> TakeError {
         Errno::NOENT => TakeError::Changed,
         error => TakeError::Io { doing: "putting the new file in place", error: error.into() },
     }
-}
-
-/// Writes the bytes into the file itself. The file beside has them too until this is durable.
-fn write_in_place(
-    place: &Place,
-    old: &Look,
-    new: &[u8],
-    in_place: &mut dyn FnMut() -> io::Result<()>,
-) -> Result<(), WriteError> {
-    place.sync().map_err(|error| Before(TakeError::Io { doing: "syncing the folder", error }))?;
-    drop(still(place, old).map_err(Before)?);
-    let open = || match place.open(&place.name, true) {
-        Ok(Some(file)) => Ok(file),
-        Ok(None) => Err(Before(TakeError::Changed)),
-        Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => Err(Before(TakeError::Busy)),
-        Err(_) => Err(Before(TakeError::ReadOnly("the file cannot be written"))),
-    };
-    let mut file = open()?;
-    // Readers wait until it is whole. Whoever has it open already does not.
-    let copy = file.try_clone().map_err(|error| Before(TakeError::Io { doing: "opening the file", error }))?;
-    let _hold = match against_all(copy) {
-        Asked::Held(hold) => Some(hold),
-        Asked::Busy | Asked::Unknown => None,
-    };
-    let mut now = Vec::with_capacity(old.bytes.len());
-    file.read_to_end(&mut now).map_err(|error| Before(TakeError::Io { doing: "reading the file", error }))?;
-    if now != old.bytes || !stamp(&file).is_ok_and(|now| now == old.stamp) {
-        return Err(Before(TakeError::Changed));
-    }
-    if new.len() > now.len() {
-        let room = |error| Before(TakeError::Io { doing: "making room in the file", error });
-        sys::reserve(&file, 0, new.len() as u64).map_err(room)?;
-    }
-    in_place().map_err(|error| Before(TakeError::Io { doing: "writing the journal", error }))?;
-    if let Err(error) = overwrite(&mut file, new) {
-        // The old bytes have their room already.
-        return match overwrite(&mut file, &old.bytes) {
-            Ok(()) => Err(Before(TakeError::Io { doing: "writing the file", error })),
-            Err(_) => Err(Unfinished("writing the file", error)),
-        };
-    }
-    Ok(())
-}
-
-/// Makes these the file's whole content, durably.
-pub(super) fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(bytes)?;
-    file.set_len(bytes.len() as u64)?;
-    file.sync_all()
 }

@@ -147,14 +147,22 @@ impl Files {
             self.warn(format!("{place}: an entry needs a reason and at least one of path, kind and fingerprint"));
             return None;
         }
-        if let Some(date) = expires.and_then(|expires| expires.date) {
-            let date = jiff::civil::Date::new(
-                i16::try_from(date.year).ok()?,
-                i8::try_from(date.month).ok()?,
-                i8::try_from(date.day).ok()?,
-            );
-            if date.is_ok_and(|date| date < today()) {
-                self.warn(format!("{place}: the entry \"{}\" has ended", crate::principal::printable(&reason)));
+        if let Some(expires) = expires {
+            let date = expires.date.and_then(|date| {
+                jiff::civil::Date::new(
+                    date.year.try_into().ok()?,
+                    date.month.try_into().ok()?,
+                    date.day.try_into().ok()?,
+                )
+                .ok()
+            });
+            let wrong = match date {
+                Some(date) if date >= today() => None,
+                Some(date) => Some(format!("the entry \"{}\" ended on {date}", crate::principal::printable(&reason))),
+                None => Some("expires takes a date such as 2027-01-31".to_owned()),
+            };
+            if let Some(wrong) = wrong {
+                self.warn(format!("{place}: {wrong}"));
                 return None;
             }
         }

@@ -7,6 +7,7 @@ pub mod allow;
 pub mod baseline;
 pub mod hook;
 pub mod key;
+pub mod places;
 pub mod read;
 pub mod sarif;
 pub mod staged;
@@ -37,7 +38,7 @@ pub struct Reported {
     pub end: usize,
     /// The line it begins on, from 1.
     pub line: usize,
-    /// The byte in that line, from 1.
+    /// The character in that line, from 1.
     pub column: usize,
     /// What it is.
     pub kind: &'static str,
@@ -110,6 +111,9 @@ impl Scan<'_> {
         let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
         report.warnings.extend(allow.warnings());
         report.findings.sort_by(|a, b| a.path.cmp(&b.path).then(a.start.cmp(&b.start)));
+        if paths.len() > 1 {
+            once(&mut report.findings);
+        }
         report.unreadable.sort();
         report
     }
@@ -169,28 +173,42 @@ impl Scan<'_> {
     }
 }
 
+/// Leaves one of each finding: of the paths that were named, several may lead to one file.
+fn once(findings: &mut Vec<Reported>) {
+    let mut files = std::collections::HashMap::new();
+    let mut seen = std::collections::HashSet::new();
+    findings.retain(|finding| {
+        let real = files
+            .entry(finding.path.clone())
+            .or_insert_with(|| std::fs::canonicalize(&finding.path).unwrap_or_else(|_| finding.path.clone()));
+        seen.insert((real.clone(), finding.start))
+    });
+}
+
 /// Counts lines once for findings in their order.
 struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
     line: usize,
-    begin: usize,
+    column: usize,
 }
 
 impl<'a> Lines<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, line: 1, begin: 0 }
+        Self { bytes, at: 0, line: 1, column: 1 }
     }
 
     fn of(&mut self, place: usize) -> (usize, usize) {
-        for (offset, byte) in self.bytes.get(self.at..place).unwrap_or_default().iter().enumerate() {
-            if *byte == b'\n' {
-                self.line += 1;
-                self.begin = self.at + offset + 1;
+        for byte in self.bytes.get(self.at..place).unwrap_or_default() {
+            match byte {
+                b'\n' => (self.line, self.column) = (self.line + 1, 1),
+                // The further bytes of a character in UTF-8.
+                0x80..=0xbf => {}
+                _ => self.column += 1,
             }
         }
         self.at = place;
-        (self.line, place - self.begin + 1)
+        (self.line, self.column)
     }
 }
 

@@ -26,9 +26,6 @@ const SKIPPED: &[&str] = &[
     ".pytest_cache",
     ".ruff_cache",
     ".cache",
-    ".gradle",
-    ".m2",
-    ".cargo",
     ".rustup",
     ".npm",
     ".pnpm-store",
@@ -43,6 +40,13 @@ const SKIPPED: &[&str] = &[
     ".svelte-kit",
     "DerivedData",
     "Pods",
+];
+
+/// The same within folders that hold the user's own settings besides.
+const SKIPPED_INSIDE: &[(&str, &[&str])] = &[
+    (".cargo", &["bin", "git", "registry"]),
+    (".gradle", &["caches", "daemon", "jdks", "native", "wrapper"]),
+    (".m2", &["repository", "wrapper"]),
 ];
 
 /// Folders whose configs are looked at although git ignores them.
@@ -142,13 +146,15 @@ pub fn is_kept_on_purpose(path: &Path) -> bool {
             .any(|part| part.as_os_str().to_str().is_some_and(|part| CONFIG_FOLDERS.contains(&part)))
 }
 
-/// Whether a folder of this name is not entered.
-pub fn is_skipped_name(name: &str) -> bool {
-    SKIPPED.contains(&name)
-}
-
 fn is_skipped(entry: &DirEntry) -> bool {
-    entry.file_type().is_some_and(|kind| kind.is_dir()) && entry.file_name().to_str().is_some_and(is_skipped_name)
+    let Some(name) = entry.file_name().to_str().filter(|_| entry.file_type().is_some_and(|kind| kind.is_dir())) else {
+        return false;
+    };
+    let parent = || entry.path().parent().and_then(Path::file_name);
+    SKIPPED.contains(&name)
+        || SKIPPED_INSIDE
+            .iter()
+            .any(|(folder, inside)| inside.contains(&name) && parent().is_some_and(|parent| parent == *folder))
 }
 
 fn is_file(entry: &DirEntry) -> bool {
@@ -179,6 +185,8 @@ mod tests {
             "build/out.txt",
             "build/.env.local",
             "node_modules/x/.env",
+            ".cargo/credentials.toml",
+            ".cargo/registry/src/a/.env",
             ".git/config",
             ".claude/settings.local.json",
             "b.log",
@@ -196,7 +204,14 @@ mod tests {
         let seen = seen.into_inner().unwrap();
         let once: BTreeSet<&str> = seen.iter().map(String::as_str).collect();
         assert_eq!(once.len(), seen.len());
-        let wanted = [".env", ".gitignore", ".claude/settings.local.json", "build/.env.local", "src/a.rs"];
+        let wanted = [
+            ".env",
+            ".gitignore",
+            ".cargo/credentials.toml",
+            ".claude/settings.local.json",
+            "build/.env.local",
+            "src/a.rs",
+        ];
         assert_eq!(once, BTreeSet::from(wanted));
     }
 }

@@ -52,6 +52,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["crate::daemon", "crate::cli", "crate::client", "crate::gateway", "crate::audit"]),
     ("audit", &["crate::daemon", "crate::cli", "crate::client", "crate::gateway", "crate::store", "crate::config"]),
     ("http", &["crate::daemon", "crate::cli", "crate::gateway", "crate::store", "crate::audit"]),
+    (
+        "watch",
+        &[
+            "crate::daemon",
+            "crate::cli",
+            "crate::client",
+            "crate::store",
+            "crate::gateway",
+            "crate::audit",
+            "crate::config",
+        ],
+    ),
+    (
+        "scan",
+        &["crate::daemon", "crate::cli", "crate::client", "crate::store", "crate::gateway", "crate::audit", "tokio"],
+    ),
     ("sys", &["crate::daemon", "crate::cli", "crate::client", "crate::gateway", "crate::store", "crate::config"]),
     ("client", &["crate::daemon", "crate::cli", "crate::gateway", "crate::store", "crate::audit", "tokio"]),
     ("config", &["crate::daemon", "crate::cli", "crate::client", "crate::store", "crate::audit"]),

@@ -73,6 +73,16 @@ check 'zsh prompt' "$(zsh -f -c "eval \"\$(hallpass shell-init zsh)\"; $prompt")
 check 'fish prompt' "$(fish --no-config -c 'hallpass shell-init fish | source
   set -g HALLPASS_TASK task_1; set -g HALLPASS_TASK_TITLE web; set -g HALLPASS_UNTIL 12:30; hallpass_prompt')" \
   '[web until 12:30] '
+
+# What the watcher says is in the next prompt, once.
+notices=$(hallpass shell-init bash | sed -n "s/^_hallpass_notices='\(.*\)'$/\1/p")
+echo 'old news' >"$notices"
+posix_notice='; printf "%s\n" "a key is in the store" >>"$_hallpass_notices"; _hallpass_hook; _hallpass_hook'
+said='hallpass: a key is in the store'
+check 'bash notice' "$(bash --norc -c "eval \"\$(hallpass shell-init bash)\"$posix_notice" 2>&1)" "$said"
+check 'zsh notice' "$(zsh -f -c "eval \"\$(hallpass shell-init zsh)\"$posix_notice" 2>&1)" "$said"
+check 'fish notice' "$(fish --no-config -c 'hallpass shell-init fish | source
+  echo "a key is in the store" >>$_hallpass_notices; _hallpass_tell; _hallpass_tell' 2>&1)" "$said"
 # What exists nowhere cannot be started: a folder without a project costs no process.
 check 'no process without a project' "$(cd / && bash --norc -c "$(cat "$HOOKS/hallpass.bash")
 PATH=/nowhere; _hallpass_hook && echo quiet" 2>&1)" quiet

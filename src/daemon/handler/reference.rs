@@ -73,7 +73,7 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
         return Ok(Ok((issuer, None)));
     }
     let scope = match kind {
-        IssuerKind::Gateway { .. } => "SCOPE",
+        IssuerKind::Gateway { .. } => "'*'",
         IssuerKind::Static => release::SCOPE,
     };
     if let Some(file) = &reference.file {

@@ -90,3 +90,40 @@ fn two_daemons_take_the_same_file_once_and_neither_loses_it() {
         assert!(!names.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(BESIDE)));
     }
 }
+
+#[test]
+fn a_fifo_that_comes_in_between_is_not_waited_for_and_stays() {
+    let mut home = Home::new();
+    let content = format!("KEY={SECRET}\n");
+    let path = home.file(content.as_bytes());
+    let (fifo, file) = (home.folder.path().join("fifo"), home.folder.path().join("file"));
+    let done = AtomicBool::new(false);
+    let take = take(&path, &[(SECRET, "key")]);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for _ in 0..SAVES {
+                let _ = rustix::fs::mknodat(
+                    rustix::fs::CWD,
+                    &fifo,
+                    rustix::fs::FileType::Fifo,
+                    rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+                    0,
+                );
+                fs::rename(&fifo, &path).unwrap();
+                fs::write(&file, &content).unwrap();
+                fs::rename(&file, &path).unwrap();
+            }
+            done.store(true, Ordering::Release);
+        });
+        while !done.load(Ordering::Acquire) {
+            match home.quarantine.take(&take) {
+                Ok(_) | Err(TakeError::Busy | TakeError::Changed | TakeError::Unfit(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    });
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text == content || text == "KEY=hallpass:key\n", "{text}");
+    assert!(home.quarantine.list().iter().all(|(_, state)| *state == State::Quarantined));
+    assert_eq!(fs::read_dir(home.folder.path()).unwrap().count(), 2);
+}

@@ -69,6 +69,11 @@ fn ini_kin() {
         "[remote \"origin\"]\n\turl = «https://u:p@example.org/r»\n\tfetch = «+refs/heads/*:refs/r/*»\n[http]\n\textraheader = «Authorization: Basic eA==»",
         &["remote.origin.url", "remote.origin.fetch", "http.extraheader"],
     );
+    check(
+        Ini,
+        "[Service]\nEnvironment=A_KEY=«x»\nEnvironment=\"B=«y z»\"",
+        &["Service.Environment.A_KEY", "Service.Environment.B"],
+    );
     check(Ini, "! note\na.b=«1»\nc.d: «2»\ne.f:«3»\n#g=«4»", &["a.b", "c.d", "e.f", "g"]);
     let document =
         check(Ini, "# host:port\ndb.example:5432:*:me:«a:b\\:c\\\\d»\n*:*:*:*:«pw»", &["db.example.me", "*.*"]);
