@@ -5,7 +5,6 @@
 
 use std::{ops::Range, sync::OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{
@@ -23,6 +22,7 @@ use super::{
     rule::{self, Rule},
     setting::Setting,
     utf16,
+    words::Words,
 };
 
 /// How far a value of several lines may reach from its first line, in bytes.
@@ -48,12 +48,10 @@ const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "api-key ", "apikey ",
 
 /// All rules, ready to look.
 pub struct Detector {
-    words: Option<AhoCorasick>,
-    /// For each word: the rule it belongs to, or none for a hint.
-    owners: Vec<Option<u32>>,
-    names: Option<AhoCorasick>,
-    /// For each name: its rule, and whether it is short enough to stand in other words by chance.
-    named: Vec<(u32, bool)>,
+    /// Each with the rule it belongs to, or none for a hint.
+    words: Words<Option<u32>>,
+    /// Each with its rule, and whether it is short enough to stand in other words by chance.
+    names: Words<(u32, bool)>,
     expressions: Vec<OnceLock<Option<Regex>>>,
 }
 
@@ -73,20 +71,17 @@ impl Detector {
     /// With the built-in rules.
     pub fn new() -> Self {
         let rules = rule::all();
-        let (mut words, mut owners, mut names, mut named) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut words: Vec<(&str, Option<u32>)> = HINTS.iter().map(|hint| (*hint, None)).collect();
+        let mut names = Vec::new();
         for (index, rule) in (0..).zip(rules) {
             // A rule that knows its value by a name is not looked for by words.
             if rule.near.is_empty() {
-                words.extend(rule.words);
-                owners.extend(rule.words.iter().map(|_| Some(index)));
+                words.extend(rule.words.iter().map(|word| (*word, Some(index))));
             }
-            names.extend(rule.near);
-            named.extend(rule.near.iter().map(|near| (index, near.len() < 6)));
+            names.extend(rule.near.iter().map(|near| (*near, (index, near.len() < 6))));
         }
-        words.extend(HINTS);
-        owners.extend(HINTS.iter().map(|_| None));
         let expressions = rules.iter().map(|_| OnceLock::new()).collect();
-        Self { words: automaton(&words), owners, names: automaton(&names), named, expressions }
+        Self { words: Words::new(words), names: Words::new(names), expressions }
     }
 
     /// The secrets in a file's bytes, in their order, not overlapping. `path` is looked at, not opened.
@@ -98,11 +93,7 @@ impl Detector {
         }
         let kind = FileKind::of_file(path, bytes);
         let mut hits = Vec::new();
-        for hit in self.words.iter().flat_map(|words| words.find_overlapping_iter(bytes)) {
-            if let Some(owner) = self.owners.get(hit.pattern().as_usize()) {
-                hits.push(Hit { at: hit.start(), owner: *owner });
-            }
-        }
+        self.words.find(bytes, |at, owner| hits.push(Hit { at, owner }));
         if hits.is_empty() && kind == FileKind::Text {
             return Vec::new();
         }
@@ -131,12 +122,11 @@ impl Detector {
 
     /// Adds the rules whose names are here.
     fn rules_near(&self, near: &NearText, rules: &mut Vec<u32>) {
-        for hit in self.names.iter().flat_map(|names| names.find_overlapping_iter(&near.text)) {
-            let Some((rule, short)) = self.named.get(hit.pattern().as_usize()) else { continue };
-            if (!short || near.begins(hit.start())) && !rules.contains(rule) {
-                rules.push(*rule);
+        self.names.find(&near.text, |at, (rule, short)| {
+            if (!short || near.begins(at)) && !rules.contains(&rule) {
+                rules.push(rule);
             }
-        }
+        });
     }
 }
 
@@ -225,10 +215,14 @@ impl<'a> Search<'a> {
             if !by_file.is_empty() && may_be_secret(last) {
                 rules.extend(&by_file);
             }
+            // Before any expression: compiling one costs more than all else here.
+            if !rules.is_empty() && (is_reference(value) || is_placeholder(value, false)) {
+                continue;
+            }
             for index in &rules {
                 let Some(rule) = rule::all().get(*index as usize) else { continue };
                 let matches = self.detector.expression(*index).is_some_and(|expression| expression.is_match(value));
-                if matches && holds(rule, value) && !is_reference(value) && !is_placeholder(value, false) {
+                if matches && holds(rule, value) {
                     self.push(rule, span.clone(), scalar.name, Seen::Name);
                 }
             }
@@ -267,13 +261,6 @@ impl<'a> Search<'a> {
         let line = lines::line_at(self.bytes, at);
         if long { line.start..self.bytes.len().min(line.start + LONG) } else { line }
     }
-}
-
-/// `None` only for a set of many megabytes, which the rule test would show.
-fn automaton(words: &[&str]) -> Option<AhoCorasick> {
-    let mut builder = AhoCorasick::builder();
-    builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true).kind(Some(AhoCorasickKind::ContiguousNFA));
-    builder.build(words).ok()
 }
 
 /// Whether the rule's other conditions hold for the value.

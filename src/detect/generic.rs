@@ -168,7 +168,7 @@ fn is_phrase(value: &[u8]) -> bool {
 
 /// Kubernetes keeps passwords in base64: what counts is what it says.
 fn decodes_to_a_placeholder(value: &[u8]) -> bool {
-    if value.len() % 4 != 0 || value.len() > 128 {
+    if !value.len().is_multiple_of(4) || value.len() > 128 {
         return false;
     }
     check::decode(value).is_some_and(|text| {

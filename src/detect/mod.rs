@@ -20,6 +20,7 @@ mod reference;
 pub mod rule;
 mod setting;
 mod utf16;
+mod words;
 
 pub use engine::Detector;
 
