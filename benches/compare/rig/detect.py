@@ -91,7 +91,8 @@ def run(command, **options):
 def betterleaks(tools, files, ground):
     report = ground.path("betterleaks.jsonl")
     run([os.path.join(tools, "bin/betterleaks"), files, "--output", report, "--jsonl", "--no-banner", "--exit-code=0"])
-    found = [json.loads(line)["finding"] for line in open(report)]
+    told = [json.loads(line) for line in open(report)]
+    found = [one["finding"] for one in told if "finding" in one]
     return [(os.path.relpath(one["location"]["path"], files), one["match"]["value"]) for one in found]
 
 
