@@ -89,17 +89,18 @@ def run(command, **options):
 
 
 def betterleaks(tools, files, ground):
-    report = ground.path("betterleaks.json")
-    run([os.path.join(tools, "bin/betterleaks"), "dir", files, "--report-format", "json", "--report-path", report,
-         "--exit-code", "0", "--no-banner"])
-    return [(os.path.relpath(one["File"], files), one["Secret"]) for one in json.load(open(report)) or []]
+    report = ground.path("betterleaks.jsonl")
+    run([os.path.join(tools, "bin/betterleaks"), files, "--output", report, "--jsonl", "--no-banner", "--exit-code=0"])
+    told = [json.loads(line) for line in open(report)]
+    found = [one["finding"] for one in told if "finding" in one]
+    return [(os.path.relpath(one["location"]["path"], files), one["match"]["value"]) for one in found]
 
 
 def kingfisher(tools, files, ground):
     done = run([os.path.join(tools, "bin/kingfisher"), "scan", files, "--no-validate", "--no-update-check", "--format", "json"])
     found = []
     told = done.stdout[done.stdout.index("{"):]
-    for one in json.loads(told)["findings"]:
+    for one in json.JSONDecoder().raw_decode(told)[0]["findings"]:
         found.append((os.path.relpath(one["finding"]["path"], files), one["finding"]["snippet"]))
     return found
 
