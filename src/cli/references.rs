@@ -79,8 +79,10 @@ impl References {
     fn file(&mut self, path: &Path) {
         let Ok(read) = read::file(path, MAX_FILE) else { return };
         let Some(document) = parse::parse(FileKind::Dotenv, &read.bytes) else { return };
+        // Behind every link, as the daemon notes what it wrote.
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         for (name, value) in pairs(&document, &read.bytes) {
-            self.add(name, value, Some(path.to_path_buf()));
+            self.add(name, value, Some(real.clone()));
         }
     }
 

@@ -82,10 +82,14 @@ pub struct Worker {
 pub struct Look {
     /// The file.
     pub path: PathBuf,
+    /// The file behind every link.
+    pub real: PathBuf,
     /// Its kind.
     pub kind: FileKind,
     /// What it was.
     pub expected: Expected,
+    /// It is UTF-16, where no reference can be written.
+    pub wide: bool,
     /// The secrets, in its order.
     pub seen: Vec<Seen>,
 }
@@ -160,7 +164,9 @@ impl Worker {
                 span: finding.span,
             }
         });
-        Ok(Look { path: path.to_path_buf(), kind, expected: Expected::of(&bytes), seen: seen.collect() })
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let wide = bytes.contains(&0);
+        Ok(Look { path: path.to_path_buf(), real, wide, kind, expected: Expected::of(&bytes), seen: seen.collect() })
     }
 }
 
