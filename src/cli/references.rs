@@ -52,6 +52,11 @@ impl References {
         references
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// What the daemon is asked.
     pub fn wire(&self) -> Vec<Reference> {
         let wire = |(variable, found): (&String, &Found)| Reference {

@@ -58,6 +58,8 @@ pub struct Watcher {
 impl Watcher {
     /// Secrets that were seen and are still there.
     pub fn findings(&self) -> Vec<Finding> {
+        // A file that was removed tells nobody.
+        self.findings.borrow_mut().retain(|path, _| path.symlink_metadata().is_ok());
         self.findings.borrow().values().flatten().cloned().collect()
     }
 

@@ -336,7 +336,7 @@ fn two_takes_of_one_file_at_once_are_one() {
 fn a_path_that_cannot_be_is_refused_and_left() {
     let (home, project, key) = (Home::started(), Project::new(), anthropic());
     let reply = home.api("POST", "/v1/quarantine", "{\"paths\": [\"a/.env\"]}");
-    assert_eq!((reply.status, reply.code().as_str()), (400, "invalid_value"), "{}", reply.text());
+    assert_eq!((reply.status, reply.code().as_str()), (422, "invalid_value"), "{}", reply.text());
     let ran = home.line("quarantine --yes /nowhere/.env");
     assert_ne!(ran.code(), 0, "{}{}", ran.out(), ran.err());
 
@@ -369,7 +369,8 @@ fn a_path_that_cannot_be_is_refused_and_left() {
 
 #[test]
 fn a_caller_that_is_not_the_person_is_refused() {
-    let (mut home, project, key) = (Home::new(&MEMORY.replace("headless_human = true", "")), Project::new(), anthropic());
+    let (mut home, project, key) =
+        (Home::new(&MEMORY.replace("headless_human = true", "")), Project::new(), anthropic());
     home.start();
     let text = format!("A={key}\n");
     let file = project.write(".env", &text);

@@ -4,7 +4,7 @@
 //! is ours, the record. Each step may be cut off; [`finish`] does what is missing of them, whenever it is called.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -131,7 +131,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
 
 /// What follows a take; does only what is missing.
 pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String, u64>) -> Result<()> {
-    let mut changed = false;
+    let mut issuers: BTreeSet<&str> = BTreeSet::new();
     for hole in &item.holes {
         let name = &hole.credential;
         let known = state.names.borrow().credential(name).cloned();
@@ -152,14 +152,15 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         if let Some(record) = record {
             state.put_credential(record)?;
         }
-        if !state.settings().config.issuers.values().any(|issuer| issuer.credential == *name) {
+        // The same secret may stand in the file twice.
+        let known = state.settings().config.issuers.values().any(|issuer| issuer.credential == *name);
+        if !known && issuers.insert(name) {
             let route = rule::named(&hole.kind).and_then(|rule| rule.route);
             let kind = route_kind(state, route);
             config::edit::add_issuer(&state.paths.config(), name, &Issuer { kind, credential: name.clone() })?;
-            changed = true;
         }
     }
-    if changed {
+    if !issuers.is_empty() {
         state.reload()?;
     }
     // Last, because it says that the rest was done.
