@@ -359,11 +359,9 @@ fn a_path_that_cannot_be_is_refused_and_left() {
     let file = project.write("locked.env", &text);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
     let ran = run(here(&home, &project, &["quarantine", "--yes", "locked.env"]), b"");
-    if ran.code() == 0 {
-        assert_eq!(project.read("locked.env"), "A=hallpass:anthropic\n");
-    } else {
-        assert_eq!(project.read("locked.env"), text);
-    }
+    assert_eq!(ran.code(), 1, "{}{}", ran.out(), ran.err());
+    assert!(ran.out().contains("read-only"), "{}", ran.out());
+    assert_eq!(project.read("locked.env"), text);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o400);
 }
 

@@ -73,6 +73,22 @@ fn what_a_person_puts_back_stays_and_is_listed() {
 }
 
 #[test]
+fn what_is_allowed_to_stay_is_left() {
+    let (home, project, key, file_key) = (Home::started(), Project::new(), anthropic(), anthropic());
+    project.write(".hallpass-allow.toml", "[[allow]]\npath = \"allowed.env\"\nreason = \"a test\"\n");
+    watch(&home, &project, "quarantine");
+    let allowed = format!("KEY={file_key}\n");
+    project.write("allowed.env", &allowed);
+    let kept = format!("# hallpass:allow made up for a test\nKEY={key}\n");
+    let file = project.write(".env", &format!("{kept}OTHER={}\n", anthropic()));
+    wait_until("the other is taken", || project.read(".env").contains("OTHER=hallpass:anthropic"));
+    home.does(&format!("quarantine --yes {file} {}/allowed.env", project.path().display()));
+    assert!(project.read(".env").starts_with(&kept));
+    assert_eq!(project.read("allowed.env"), allowed);
+    assert_eq!(findings(&home), Vec::<serde_json::Value>::new());
+}
+
+#[test]
 fn what_is_likely_is_listed_until_it_is_gone() {
     let (home, project) = (Home::started(), Project::new());
     watch(&home, &project, "quarantine");

@@ -88,14 +88,12 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
         IssuerKind::Gateway { .. } => "SCOPE",
         IssuerKind::Static => release::SCOPE,
     };
-    if let Some(file) = &reference.file {
-        if !is_ours(state, Path::new(file), &reference.credential)? {
-            let reason = format!("hallpass did not write this reference into {}", printable(file));
-            return Ok(Err((
-                reason,
-                Some(format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name")),
-            )));
-        }
+    if let Some(file) = &reference.file
+        && !is_ours(state, Path::new(file), &reference.credential)?
+    {
+        let reason = format!("hallpass did not write this reference into {}", printable(file));
+        let hint = format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name");
+        return Ok(Err((reason, Some(hint))));
     }
     Ok(match granted(state, principal, &issuer) {
         Some(wanted) => Ok((issuer, Some(wanted))),
