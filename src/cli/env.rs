@@ -79,10 +79,7 @@ impl Session {
     /// What the daemon says; no project file and nothing named.
     pub fn open(&self, cx: &Context, client: &mut Client, program: Option<&str>, bind: bool) -> Result<Env> {
         let project = self.project()?;
-        let references = match std::env::current_dir() {
-            Ok(folder) if !self.no_project => References::find(&folder),
-            _ => References::default(),
-        };
+        let references = self.references();
         let body = OpenEnv {
             task: self.task.clone().or_else(|| program.is_none().then(|| own_title(project.as_deref()))),
             want: self.grants.clone(),
@@ -111,6 +108,14 @@ impl Session {
         self.task.clone().or_else(|| program.map(file)).unwrap_or_else(|| folder_name(project))
     }
 
+    /// What the folder's `.env` files and the environment refer to.
+    fn references(&self) -> References {
+        match std::env::current_dir() {
+            Ok(folder) if !self.no_project => References::find(&folder),
+            _ => References::default(),
+        }
+    }
+
     /// The project whose file says what is needed, where nothing else does.
     pub fn project(&self) -> Result<Option<PathBuf>> {
         if self.no_project || !self.grants.is_empty() { Ok(None) } else { trust::find_here() }
@@ -133,9 +138,10 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         return leave(cx, syntax, id);
     }
     let project = args.session.project()?;
-    if args.session.grants.is_empty() && project.is_none() {
-        return Err(Error::new(Code::Usage, "nothing says what is needed")
-            .hint("name it with --grant ISSUER:SCOPE@RESOURCE, or in the project's .hallpass.toml"));
+    if args.session.grants.is_empty() && project.is_none() && args.session.references().is_empty() {
+        return Err(Error::new(Code::Usage, "nothing says what is needed").hint(
+            "name it with --grant ISSUER:SCOPE@RESOURCE, in the project's .hallpass.toml, or as hallpass:NAME in .env",
+        ));
     }
     let env = match args.session.open(cx, &mut cx.client()?, None, false) {
         // The hook says it once, in one line, and goes on.

@@ -112,16 +112,16 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
 /// What the daemon says.
 pub fn preview(cx: &Context, paths: &[PathBuf]) -> Result<String> {
     let args = Arguments { verb: None, paths: paths.to_vec(), all: false, yes: false, dry_run: true };
-    let files = files(cx, &args)?;
+    let (files, _) = files(cx, &args)?;
     Ok(render_plan(&ask(&mut cx.client()?, &files, &args, true)?))
 }
 
 fn take(cx: &Context, args: Arguments) -> Result<u8> {
-    let files = files(cx, &args)?;
+    let (files, unread) = files(cx, &args)?;
     let mut client = cx.client()?;
     let plan = ask(&mut client, &files, &args, true)?;
     let some = plan.iter().any(|taken| !taken.secrets.is_empty());
-    let failed = plan.iter().any(|taken| taken.error.is_some());
+    let failed = unread || plan.iter().any(|taken| taken.error.is_some());
     if args.dry_run || !some {
         let code = u8::from(failed);
         if cx.json {
@@ -138,7 +138,7 @@ fn take(cx: &Context, args: Arguments) -> Result<u8> {
         input::confirm(&format!("Take {} out of {}?", count(secrets, "secret"), count(files, "file")), false)?;
     }
     let done = ask(&mut client, &files, &args, false)?;
-    let failed = done.iter().any(|taken| taken.error.is_some());
+    let failed = unread || done.iter().any(|taken| taken.error.is_some());
     if cx.json {
         output::json(&List { items: done })?;
     } else {
@@ -147,8 +147,8 @@ fn take(cx: &Context, args: Arguments) -> Result<u8> {
     Ok(u8::from(failed))
 }
 
-/// The files with findings, absolute.
-fn files(cx: &Context, args: &Arguments) -> Result<Vec<String>> {
+/// The files with findings, absolute; and whether something could not be read.
+fn files(cx: &Context, args: &Arguments) -> Result<(Vec<String>, bool)> {
     let targets = if args.paths.is_empty() { places::known(&cx.paths()?)? } else { args.paths.clone() };
     let detector = Detector::new();
     // These fingerprints are shown to nobody: the daemon makes its own.
@@ -159,6 +159,7 @@ fn files(cx: &Context, args: &Arguments) -> Result<Vec<String>> {
     for (path, why) in &report.unreadable {
         output::note(&format!("{} {}: {}", styled(YELLOW, "warning:"), safe(&path.to_string_lossy()), safe(why)));
     }
+    let unread = !report.unreadable.is_empty();
     let mut files: Vec<String> = Vec::new();
     for finding in report.findings {
         let path = std::path::absolute(&finding.path)
@@ -170,7 +171,7 @@ fn files(cx: &Context, args: &Arguments) -> Result<Vec<String>> {
             files.push(path);
         }
     }
-    Ok(files)
+    Ok((files, unread))
 }
 
 fn ask(client: &mut Client, files: &[String], args: &Arguments, dry_run: bool) -> Result<Vec<Taken>> {

@@ -52,6 +52,11 @@ impl References {
         references
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// What the daemon is asked.
     pub fn wire(&self) -> Vec<Reference> {
         let wire = |(variable, found): (&String, &Found)| Reference {
@@ -79,8 +84,10 @@ impl References {
     fn file(&mut self, path: &Path) {
         let Ok(read) = read::file(path, MAX_FILE) else { return };
         let Some(document) = parse::parse(FileKind::Dotenv, &read.bytes) else { return };
+        // Behind every link, as the daemon notes what it wrote.
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         for (name, value) in pairs(&document, &read.bytes) {
-            self.add(name, value, Some(path.to_path_buf()));
+            self.add(name, value, Some(real.clone()));
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::{
     api::problem::Code,
     detect::{
-        Class, Detector,
+        Class, Detector, Finding,
         fingerprint::Fingerprints,
         kind::FileKind,
         parse::{self, Quote},
@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     paths::Paths,
     quarantine::{Expected, Quarantine, Settled, StoreVault},
-    scan::{key, read},
+    scan::{Reported, allow, key, read},
     secret::Secret,
     store::Store,
     sys,
@@ -82,10 +82,14 @@ pub struct Worker {
 pub struct Look {
     /// The file.
     pub path: PathBuf,
+    /// The file behind every link.
+    pub real: PathBuf,
     /// Its kind.
     pub kind: FileKind,
     /// What it was.
     pub expected: Expected,
+    /// It is UTF-16, where no reference can be written.
+    pub wide: bool,
     /// The secrets, in its order.
     pub seen: Vec<Seen>,
 }
@@ -124,7 +128,7 @@ impl Worker {
         self.quarantine.as_mut().map(|(quarantine, _)| quarantine).ok_or_else(|| Error::internal("no quarantine"))
     }
 
-    /// What is in the file.
+    /// What is in the file, but for what is allowed to stay.
     ///
     /// # Errors
     /// It cannot be read, or is no text file of a sensible size.
@@ -144,7 +148,24 @@ impl Worker {
         let findings = self.detector.scan(&name, &bytes);
         let kind = FileKind::of(&name);
         let document = if findings.is_empty() { None } else { parse::parse(kind, &bytes) };
-        let seen = findings.into_iter().map(|finding| {
+        let allow = allow::Files::default();
+        let may_stay = |finding: &Finding| {
+            let reported = Reported {
+                path: path.to_path_buf(),
+                start: finding.span.start,
+                end: finding.span.end,
+                line: 0,
+                column: 0,
+                kind: finding.kind,
+                class: "",
+                fingerprint: self.fingerprints.of(bytes.get(finding.span.clone()).unwrap_or_default()),
+                key: None,
+                why: finding.why,
+                revoke: None,
+            };
+            allow.allows(&reported, &bytes)
+        };
+        let seen = findings.into_iter().filter(|finding| !may_stay(finding)).map(|finding| {
             let raw = bytes.get(finding.span.clone()).unwrap_or_default();
             let scalar = document.as_ref().and_then(|document| document.scalar_at(finding.span.start));
             let whole = scalar.filter(|scalar| scalar.span == finding.span);
@@ -160,7 +181,9 @@ impl Worker {
                 span: finding.span,
             }
         });
-        Ok(Look { path: path.to_path_buf(), kind, expected: Expected::of(&bytes), seen: seen.collect() })
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let wide = bytes.contains(&0);
+        Ok(Look { path: path.to_path_buf(), real, wide, kind, expected: Expected::of(&bytes), seen: seen.collect() })
     }
 }
 

@@ -4,19 +4,19 @@
 //! is `handler::quarantine`'s. It runs only while there is something to watch.
 
 use std::{
-    cell::RefCell,
-    collections::BTreeMap,
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{
     handler::{quarantine, rfc3339},
-    keeper::Look,
-    state::State,
+    keeper::{self, Look},
+    state::{State, db::Table},
 };
 use crate::{
     api::{
@@ -26,7 +26,7 @@ use crate::{
     },
     audit::{Decision, Record},
     detect::Class,
-    error::Result,
+    error::{Error, Result},
     principal::{Identity, Kind, NamedBy},
     sys,
     watch::{self, Rounds, Seen, Verdict, Watch, WatchConfig},
@@ -34,9 +34,11 @@ use crate::{
 
 /// Who takes a secret out of a file by itself.
 const WATCHER: &str = "hallpass";
-/// How often a file that is busy, or a store that is locked, is tried again, and how long after the first time.
+/// How often a file that is busy is tried again, and how long after the first time.
 const TRIES: u32 = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest time between two tries while the store is locked: a keyring may be opened without a word to us.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 /// The most files of which findings are remembered.
 const MAX_FILES: usize = 10_000;
 
@@ -46,11 +48,18 @@ pub struct Watcher {
     running: RefCell<Option<Watch>>,
     rounds: RefCell<Rounds>,
     findings: RefCell<BTreeMap<PathBuf, Vec<Finding>>>,
+    /// Files whose secrets could not be taken yet; each has one task that tries again.
+    waiting: RefCell<BTreeSet<PathBuf>>,
+    /// Counts what `apply` was told: a task that waits for another config's sake ends.
+    applied: Cell<u64>,
+    opened: Notify,
 }
 
 impl Watcher {
     /// Secrets that were seen and are still there.
     pub fn findings(&self) -> Vec<Finding> {
+        // A file that was removed tells nobody.
+        self.findings.borrow_mut().retain(|path, _| path.symlink_metadata().is_ok());
         self.findings.borrow().values().flatten().cloned().collect()
     }
 
@@ -73,9 +82,9 @@ impl Watcher {
         }
     }
 
-    /// Begins a file's rounds anew: a person said what to do with it.
-    pub fn forget_rounds(&self, path: &Path) {
-        self.rounds.borrow_mut().forget(path);
+    /// The store was unlocked: what waits for it is tried again at once.
+    pub fn unlocked(&self) {
+        self.opened.notify_waiters();
     }
 
     /// Forgets what was found in a file.
@@ -88,9 +97,15 @@ impl Watcher {
 pub fn apply(state: &Rc<State>) -> Result<()> {
     let roots = roots(state);
     let mut running = state.watcher.running.borrow_mut();
+    state.watcher.applied.set(state.watcher.applied.get().wrapping_add(1));
+    state.watcher.waiting.borrow_mut().clear();
+    let is_watched = |path: &Path| {
+        let above = roots.iter().filter(|root| path.starts_with(&root.path));
+        above.max_by_key(|root| root.path.as_os_str().len()).is_some_and(|root| root.mode != watch::Mode::Off)
+    };
+    state.watcher.findings.borrow_mut().retain(|path, _| is_watched(path));
     if roots.is_empty() {
         *running = None;
-        state.watcher.findings.borrow_mut().clear();
         return Ok(());
     }
     let mut config = WatchConfig::new(roots);
@@ -110,7 +125,9 @@ pub fn apply(state: &Rc<State>) -> Result<()> {
     tokio::task::spawn_local(async move {
         while let Some(seen) = seen.recv().await {
             let Some(state) = weak.upgrade() else { return };
-            look(&state, seen).await;
+            if look(&state, &seen, true).await.is_some() {
+                later(&state, seen);
+            }
         }
     });
     Ok(())
@@ -135,92 +152,157 @@ fn roots(state: &State) -> Vec<watch::Root> {
     known.into_iter().map(|path| watch::Root::place(path, mode(places))).chain(added).collect()
 }
 
-/// Looks at one file, tells what is in it, and takes what may be taken.
-async fn look(state: &Rc<State>, seen: Seen) {
-    let Ok(keeper) = state.keeper() else { return };
+/// Tries a file again until it is done, each time later than the last.
+fn later(state: &Rc<State>, seen: Seen) {
+    if !state.watcher.waiting.borrow_mut().insert(seen.path.clone()) {
+        return;
+    }
+    let (state, applied) = (Rc::clone(state), state.watcher.applied.get());
+    tokio::task::spawn_local(async move {
+        let (mut wait, mut tries) = (FIRST_WAIT, 1);
+        // Made before each look: an unlock during it is not missed.
+        let mut opened = Box::pin(state.watcher.opened.notified());
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+                () = &mut opened => wait = FIRST_WAIT,
+                () = state.shutdown.cancelled() => return,
+            }
+            // With another config everything is looked at again.
+            if state.watcher.applied.get() != applied {
+                return;
+            }
+            opened = Box::pin(state.watcher.opened.notified());
+            tries += 1;
+            let patient = tries < TRIES;
+            match look(&state, &seen, patient).await {
+                Some(error) if patient || is_closed(&error) => {}
+                _ => break,
+            }
+        }
+        if state.watcher.applied.get() == applied {
+            state.watcher.waiting.borrow_mut().remove(&seen.path);
+        }
+    });
+}
+
+/// The store is what is in the way, and not the file.
+fn is_closed(error: &Error) -> bool {
+    matches!(error.code, Code::StoreLocked | Code::StoreUnavailable)
+}
+
+/// Looks at one file, tells what is in it, and takes what may be taken. What may work a moment later is given
+/// back; while `patient`, a file that is busy is not told.
+async fn look(state: &Rc<State>, seen: &Seen, patient: bool) -> Option<Error> {
+    let Ok(keeper) = state.keeper() else { return None };
     let path = seen.path.clone();
     let Ok(look) = keeper.run(move |worker| worker.look(&path)).await else {
         // Gone, or no text: there is nothing to tell of it.
         state.watcher.forget(&seen.path);
-        return;
+        return None;
     };
     if look.seen.is_empty() {
         state.watcher.forget(&seen.path);
-        return;
+        return None;
     }
-    let mut stopped = None;
-    let take = seen.mode == watch::Mode::Quarantine && look.seen.iter().any(|one| one.class == Class::Certain) && {
+    let put_back = put_back(state, &look.real);
+    let (mut take, mut stopped) = (Vec::new(), None);
+    if seen.mode == watch::Mode::Quarantine {
         let mut rounds = state.watcher.rounds.borrow_mut();
-        let certain = look.seen.iter().filter(|one| one.class == Class::Certain);
-        certain.fold(true, |go, one| match rounds.judge(&seen.path, &one.fingerprint, Instant::now()) {
-            Verdict::Repair => go,
-            Verdict::Stop { tell, first } => {
-                stopped = Some((tell, first));
-                false
+        for one in look.seen.iter().filter(|one| one.class == Class::Certain && !put_back.contains(&one.fingerprint)) {
+            match rounds.judge(&seen.path, &one.fingerprint, Instant::now()) {
+                Verdict::Repair => take.push(one.fingerprint.clone()),
+                Verdict::Stop { tell, first } => stopped = Some((tell, first)),
             }
-        })
-    };
-    let note = match (&stopped, seen.mode) {
+        }
+    }
+    if stopped.is_none() && !take.is_empty() {
+        return repair(state, seen, &look, take, patient).await;
+    }
+    let fresh = remember(state, &look, |one| match (&stopped, seen.mode) {
+        _ if put_back.contains(&one.fingerprint) => {
+            "it was put back by `hallpass quarantine restore`, and stays until `hallpass quarantine` takes it".into()
+        }
         (Some((tell, _)), _) => tell.clone(),
         (None, watch::Mode::Quarantine) => "not certain enough to be taken without asking".into(),
         (None, _) => "this folder's mode is notify".into(),
-    };
-    if take {
-        return repair(state, &seen, &look).await;
-    }
-    let fresh = remember(state, &look, &note);
+    });
+    let told = look.seen.iter().any(|one| !put_back.contains(&one.fingerprint));
     if let Some((tell, true)) = &stopped {
         super::notice::tell(state, "A secret keeps coming back", tell);
-    } else if fresh > 0 {
+    } else if fresh > 0 && told {
         let text = format!("{}: {}. `hallpass findings` shows them", look.path.display(), secrets(fresh));
         super::notice::tell(state, "A secret lies in a file", &text);
     }
+    None
 }
 
-async fn repair(state: &Rc<State>, seen: &Seen, look: &Look) {
+async fn repair(state: &Rc<State>, seen: &Seen, look: &Look, only: Vec<String>, patient: bool) -> Option<Error> {
     let who = Identity { principal: WATCHER.into(), kind: Kind::Service, named_by: NamedBy::Nothing, task: None };
-    let request = TakeFiles { paths: Vec::new(), likely: false, only: Vec::new(), dry_run: false };
-    let mut wait = FIRST_WAIT;
-    for last in (0..TRIES).map(|n| n + 1 == TRIES) {
-        match quarantine::file(state, &who, &seen.path, &request).await {
-            Ok(taken) => {
-                let now = Instant::now();
-                for secret in &taken.secrets {
-                    state.watcher.rounds.borrow_mut().repaired(&seen.path, &secret.fingerprint, now);
-                }
-                state.watcher.forget(&seen.path);
-                if taken.id.is_some() {
-                    let names: Vec<String> =
-                        taken.secrets.iter().map(|secret| format!("hallpass:{}", secret.credential)).collect();
-                    let text = format!(
-                        "{} now says {}. `hallpass quarantine list` shows it, and restores it",
-                        seen.path.display(),
-                        names.join(", ")
-                    );
-                    super::notice::tell(state, "A pasted secret is in the store", &text);
-                }
-                return;
+    let request = TakeFiles { paths: Vec::new(), likely: false, only, dry_run: false };
+    match quarantine::file(state, &who, &seen.path, &request).await {
+        Ok(taken) => {
+            let now = Instant::now();
+            for secret in &taken.secrets {
+                state.watcher.rounds.borrow_mut().repaired(&seen.path, &secret.fingerprint, now);
             }
-            // Somebody is still writing it, or the store is locked.
-            Err(error) if !last && matches!(error.code, Code::Io | Code::StoreLocked | Code::StoreUnavailable) => {
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => wait *= 2,
-                    () = state.shutdown.cancelled() => return,
-                }
+            state.watcher.forget(&seen.path);
+            if taken.id.is_some() {
+                let names: Vec<String> =
+                    taken.secrets.iter().map(|secret| format!("hallpass:{}", secret.credential)).collect();
+                let text = format!(
+                    "{} now says {}. `hallpass quarantine list` shows it, and restores it",
+                    seen.path.display(),
+                    names.join(", ")
+                );
+                super::notice::tell(state, "A pasted secret is in the store", &text);
             }
-            Err(error) => {
-                if remember(state, look, &error.to_string()) > 0 {
-                    let text = format!("{}: {}", seen.path.display(), error.detail);
-                    super::notice::tell(state, "A pasted secret could not be taken out", &text);
-                }
-                return;
+            None
+        }
+        Err(error) => {
+            // Somebody is still writing it: most likely it works in a moment.
+            let passing = error.code == Code::Io || is_closed(&error);
+            if patient && passing && !is_closed(&error) {
+                return Some(error);
             }
+            if remember(state, look, |_| error.to_string()) > 0 {
+                let text = format!("{}: {}", seen.path.display(), error.detail);
+                super::notice::tell(state, "A pasted secret could not be taken out", &text);
+            }
+            passing.then_some(error)
         }
     }
 }
 
+/// Leaves alone what a person puts back into a file, by their fingerprints, from now on and after a restart.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn leave(state: &State, file: &Path, prints: &[String]) -> Result<()> {
+    let mut known = put_back(state, file);
+    known.extend(prints.iter().filter(|print| !known.contains(print)).cloned().collect::<Vec<_>>());
+    state.db.put(Table::PutBack, &file.to_string_lossy(), &known)
+}
+
+/// What is in the file counts again: a person asked for its quarantine.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn count_again(state: &State, file: &Path) -> Result<()> {
+    state.watcher.rounds.borrow_mut().forget(file);
+    let real = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    if put_back(state, &real).is_empty() {
+        return Ok(());
+    }
+    state.db.put(Table::PutBack, &real.to_string_lossy(), &Vec::<String>::new())
+}
+
+fn put_back(state: &State, file: &Path) -> Vec<String> {
+    state.db.find(Table::PutBack, &file.to_string_lossy()).ok().flatten().unwrap_or_default()
+}
+
 /// Keeps what was found in a file; how many of them are new.
-fn remember(state: &State, look: &Look, note: &str) -> usize {
+fn remember(state: &State, look: &Look, note: impl Fn(&keeper::Seen) -> String) -> usize {
     let mut findings = state.watcher.findings.borrow_mut();
     if findings.len() >= MAX_FILES && !findings.contains_key(&look.path) {
         return 0;
@@ -245,7 +327,7 @@ fn remember(state: &State, look: &Look, note: &str) -> usize {
             key: one.key.clone(),
             fingerprint: one.fingerprint.clone(),
             seen_at: known.map_or_else(|| now.clone(), |known| known.seen_at.clone()),
-            note: note.to_owned(),
+            note: note(one),
         }
     });
     let all: Vec<Finding> = all.collect();

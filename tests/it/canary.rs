@@ -76,7 +76,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn assert_nowhere(home: &Home, key: &str) {
+pub fn assert_nowhere(home: &Home, key: &str) {
     let all = files(home.path());
     assert!(all.len() > 3, "there is nothing to search");
     for path in all {

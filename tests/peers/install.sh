@@ -12,7 +12,8 @@ python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0"
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
-  nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace"
+  nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
+  vim:vim nano:nano"
 
 fail() {
   echo "install.sh: $*" >&2

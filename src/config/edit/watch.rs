@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml_edit::{ArrayOfTables, Item, Table, value};
 
-use super::{change, subtable};
+use super::{change, set, subtable};
 use crate::{
     api::{
         problem::Code,
@@ -34,7 +34,7 @@ pub fn set_root(path: &Path, root: &Root) -> Result<()> {
                 }
             }
         };
-        table.insert("mode", value(root.mode.to_string()));
+        set(table, "mode", root.mode.to_string().into());
         if root.projects {
             table.insert("projects", value(true));
         } else {
@@ -60,7 +60,7 @@ pub fn remove_root(path: &Path, root: &str) -> Result<()> {
 /// Sets the mode for the places of assistants and tools.
 pub fn set_places(path: &Path, mode: Mode) -> Result<()> {
     change(path, |doc, _| {
-        subtable(doc, "watch", false)?.insert("places", value(mode.to_string()));
+        set(subtable(doc, "watch", false)?, "places", mode.to_string().into());
         Ok(())
     })
 }

@@ -39,5 +39,13 @@ pub async fn unlock(state: &Rc<State>, caller: &Caller, request: Unlock) -> Resu
         (error, _) => error.into(),
     })?;
     state.record_after(Record::new("store.unlock", &identity.principal, identity.kind).decision(Decision::Done));
+    // What waited for the store goes on.
+    let resumed = Rc::clone(state);
+    tokio::task::spawn_local(async move {
+        if let Err(error) = super::quarantine::resume(&resumed).await {
+            tracing::error!("a quarantine that was cut off is not finished yet: {error}");
+        }
+        resumed.watcher.unlocked();
+    });
     Ok(store.status().await)
 }

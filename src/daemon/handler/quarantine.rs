@@ -4,7 +4,7 @@
 //! is ours, the record. Each step may be cut off; [`finish`] does what is missing of them, whenever it is called.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -19,8 +19,9 @@ use crate::{
     audit::{Decision, Record},
     config::{self, Issuer, IssuerKind},
     daemon::{
-        keeper::Seen,
+        keeper::{Seen, Worker},
         state::{State, callers::Caller, names::CredentialRecord},
+        watcher,
     },
     detect::{Class, rule},
     error::{Error, Result},
@@ -44,7 +45,9 @@ pub async fn take(state: &Rc<State>, caller: &Caller, request: TakeFiles) -> Res
     let mut items = Vec::new();
     for path in &request.paths {
         let absolute = absolute(path)?;
-        state.watcher.forget_rounds(&absolute);
+        if !request.dry_run {
+            watcher::count_again(state, &absolute)?;
+        }
         let taken = file(state, &identity, &absolute, &request).await;
         items.push(taken.unwrap_or_else(|error| Taken {
             path: path.clone(),
@@ -86,6 +89,10 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
         if chosen.is_empty() {
             return Ok(taken);
         }
+        if look.wide {
+            return Err(Error::new(Code::InvalidValue, "the file is UTF-16, where no reference can be written")
+                .hint("save it as UTF-8 and try again"));
+        }
         let lengths: BTreeMap<String, u64> =
             chosen.iter().zip(&names).map(|(seen, name)| (name.clone(), seen.value.len() as u64)).collect();
         let replacements = chosen.into_iter().zip(&names).map(|(seen, name)| Replacement {
@@ -124,7 +131,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
 
 /// What follows a take; does only what is missing.
 pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String, u64>) -> Result<()> {
-    let mut changed = false;
+    let mut issuers: BTreeSet<&str> = BTreeSet::new();
     for hole in &item.holes {
         let name = &hole.credential;
         let known = state.names.borrow().credential(name).cloned();
@@ -145,15 +152,19 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         if let Some(record) = record {
             state.put_credential(record)?;
         }
-        reference::wrote(state, &item.path.to_string_lossy(), name)?;
-        if !state.settings().config.issuers.values().any(|issuer| issuer.credential == *name) {
+        // The same secret may stand in the file twice.
+        let known = state.settings().config.issuers.values().any(|issuer| issuer.credential == *name);
+        if !known && issuers.insert(name) {
             let route = rule::named(&hole.kind).and_then(|rule| rule.route);
             let kind = route_kind(state, route);
             config::edit::add_issuer(&state.paths.config(), name, &Issuer { kind, credential: name.clone() })?;
-            changed = true;
         }
     }
-    if changed { state.reload() } else { Ok(()) }
+    if !issuers.is_empty() {
+        state.reload()?;
+    }
+    // Last, because it says that the rest was done.
+    item.holes.iter().try_for_each(|hole| reference::wrote(state, &item.target, &hole.credential))
 }
 
 /// Finishes what an earlier run began, where there is a quarantine at all.
@@ -161,8 +172,18 @@ pub async fn resume(state: &Rc<State>) -> Result<()> {
     if !state.paths.state_dir.join("quarantine").is_dir() {
         return Ok(());
     }
-    for item in items(state).await?.into_iter().filter(|(_, step)| *step == engine::State::Quarantined) {
-        finish(state, &item.0, &BTreeMap::new())?;
+    // With the store open now, what it was needed for can be settled.
+    let settle = |worker: &mut Worker| worker.quarantine().map(|quarantine| drop(quarantine.settle()));
+    state.keeper()?.run(settle).await?;
+    for (item, step) in items(state).await? {
+        // What a person removed after it was finished stays removed.
+        let finished = || {
+            let noted = |hole: &engine::Hole| reference::is_ours(state, &item.target, &hole.credential);
+            item.holes.iter().map(noted).try_fold(true, |all, one| one.map(|one| all && one))
+        };
+        if step == engine::State::Quarantined && !finished()? {
+            finish(state, &item, &BTreeMap::new())?;
+        }
     }
     Ok(())
 }
@@ -193,6 +214,11 @@ pub async fn restore(state: &Rc<State>, caller: &Caller, id: &str) -> Result<Res
     record(state, "quarantine.restore", &identity, id)?;
     let wanted = id.to_owned();
     let keeper = state.keeper()?;
+    // Before the file changes: the watcher must not take again what a person wants back.
+    if let Some((item, _)) = items(state).await?.into_iter().find(|(item, _)| item.id == id) {
+        let prints: Vec<String> = item.holes.into_iter().map(|hole| hole.fingerprint).collect();
+        watcher::leave(state, &item.target, &prints)?;
+    }
     let done = keeper.run(move |worker| worker.quarantine()?.restore(&wanted).map_err(Error::from)).await?;
     Ok(Restored {
         id: id.to_owned(),

@@ -3,6 +3,8 @@
 //! Owns the way from a reference to what is asked for. A reference counts when hallpass itself wrote it into that
 //! file, or when the caller asked for its issuer in so many words: a checkout's `.env` is not the user's wish.
 
+use std::path::Path;
+
 use super::release;
 use crate::{
     api::session::{Reference, Unresolved},
@@ -25,14 +27,24 @@ pub struct Resolved {
     pub left: Vec<Unresolved>,
 }
 
-/// Notes that hallpass wrote a reference to the credential into the file.
-pub fn wrote(state: &State, file: &str, credential: &str) -> Result<()> {
-    let mut known: Vec<String> = state.db.find(Table::Reference, file)?.unwrap_or_default();
+/// Notes that hallpass wrote a reference to the credential into the file, which is named behind every link.
+pub fn wrote(state: &State, file: &Path, credential: &str) -> Result<()> {
+    let file = file.to_string_lossy();
+    let mut known = known(state, &file)?;
     if !known.iter().any(|name| name == credential) {
         known.push(credential.to_owned());
-        state.db.put(Table::Reference, file, &known)?;
+        state.db.put(Table::Reference, &file, &known)?;
     }
     Ok(())
+}
+
+/// Whether hallpass wrote a reference to the credential into the file.
+pub fn is_ours(state: &State, file: &Path, credential: &str) -> Result<bool> {
+    Ok(known(state, &file.to_string_lossy())?.iter().any(|name| name == credential))
+}
+
+fn known(state: &State, file: &str) -> Result<Vec<String>> {
+    Ok(state.db.find(Table::Reference, file)?.unwrap_or_default())
 }
 
 /// Judges the references for this principal; `named` is what the caller asked for.
@@ -76,15 +88,12 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
         IssuerKind::Gateway { .. } => "'*'",
         IssuerKind::Static => release::SCOPE,
     };
-    if let Some(file) = &reference.file {
-        let known: Vec<String> = state.db.find(Table::Reference, file)?.unwrap_or_default();
-        if !known.contains(&reference.credential) {
-            let reason = format!("hallpass did not write this reference into {}", printable(file));
-            return Ok(Err((
-                reason,
-                Some(format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name")),
-            )));
-        }
+    if let Some(file) = &reference.file
+        && !is_ours(state, Path::new(file), &reference.credential)?
+    {
+        let reason = format!("hallpass did not write this reference into {}", printable(file));
+        let hint = format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name");
+        return Ok(Err((reason, Some(hint))));
     }
     Ok(match granted(state, principal, &issuer) {
         Some(wanted) => Ok((issuer, Some(wanted))),

@@ -35,6 +35,8 @@ pub enum Table {
     Trust,
     /// The credentials that hallpass wrote references to, by the file they are in.
     Reference,
+    /// The fingerprints of secrets that a person put back, by the file they are in.
+    PutBack,
 }
 
 impl Table {
@@ -44,6 +46,7 @@ impl Table {
             Self::Credentials => "credentials",
             Self::Trust => "trust",
             Self::Reference => "reference",
+            Self::PutBack => "put_back",
         }
     }
 }
@@ -89,7 +92,8 @@ impl Db {
              CREATE TABLE IF NOT EXISTS principals (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS credentials (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS trust (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
-             CREATE TABLE IF NOT EXISTS reference (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
+             CREATE TABLE IF NOT EXISTS reference (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS put_back (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
         )
     }
 
