@@ -1,14 +1,18 @@
 //! What the gateway asks of the daemon: who holds a token, what it may do, and the real key.
 
 use std::{
+    future::Future,
+    pin::Pin,
     rc::{Rc, Weak},
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
     handler::mint::{self, Order},
     state::{
-        State, Upstreams,
+        Call, State, Upstreams,
         callers::Caller,
         leases::{Live, SpendError},
     },
@@ -204,6 +208,10 @@ impl Upstreams for Gateway<GatewayBackend> {
 
     fn close(&self, issuer: &str) {
         self.forget(issuer);
+    }
+
+    fn call<'a>(&'a self, call: Call<'a>) -> Pin<Box<dyn Future<Output = Result<(u16, Bytes)>> + 'a>> {
+        Box::pin(self.call(call.name, call.base_url, call.allow_private, call.request))
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod base_url;
 mod body;
+mod call;
 pub mod canonical;
 pub mod catalogue;
 mod graphql;

@@ -27,6 +27,7 @@ mod gateway;
 mod mint;
 mod narrow;
 mod principal;
+mod revoke;
 mod rules;
 mod store_keyring;
 mod support;

@@ -130,7 +130,11 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         let known = state.names.borrow().credential(name).cloned();
         let record = match known {
             Some(record) if record.fingerprint.is_some() => None,
-            Some(record) => Some(CredentialRecord { fingerprint: Some(hole.fingerprint.clone()), ..record }),
+            Some(record) => Some(CredentialRecord {
+                fingerprint: Some(hole.fingerprint.clone()),
+                kind: Some(hole.kind.clone()),
+                ..record
+            }),
             None => Some(CredentialRecord {
                 name: name.clone(),
                 owner: sys::user_name(),
@@ -140,6 +144,8 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
                 last_used_ms: None,
                 length: lengths.get(name).copied().unwrap_or_default(),
                 fingerprint: Some(hole.fingerprint.clone()),
+                kind: Some(hole.kind.clone()),
+                revoked_ms: None,
             }),
         };
         if let Some(record) = record {
