@@ -151,6 +151,10 @@ impl Backend for GatewayBackend {
         self.pass(live)
     }
 
+    fn unknown(&self, text: &[u8], caller: Option<&Caller>) {
+        self.0.decoy_used(text, caller);
+    }
+
     fn spend(&self, pass: &Pass) -> Result<()> {
         self.0.audit_ready()?;
         self.0.spend(&pass.lease).map_err(|error| match error {

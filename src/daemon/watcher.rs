@@ -137,11 +137,12 @@ fn roots(state: &State) -> Vec<watch::Root> {
 async fn look(state: &Rc<State>, seen: Seen) {
     let Ok(keeper) = state.keeper() else { return };
     let path = seen.path.clone();
-    let Ok(look) = keeper.run(move |worker| worker.look(&path)).await else {
+    let Ok(mut look) = keeper.run(move |worker| worker.look(&path)).await else {
         // Gone, or no text: there is nothing to tell of it.
         state.watcher.forget(&seen.path);
         return;
     };
+    look.seen = state.without_decoys(&seen.path, look.seen);
     if look.seen.is_empty() {
         state.watcher.forget(&seen.path);
         return;
@@ -177,7 +178,7 @@ async fn look(state: &Rc<State>, seen: Seen) {
 
 async fn repair(state: &Rc<State>, seen: &Seen, look: &Look) {
     let who = Identity { principal: WATCHER.into(), kind: Kind::Service, named_by: NamedBy::Nothing, task: None };
-    let request = TakeFiles { paths: Vec::new(), likely: false, only: Vec::new(), dry_run: false };
+    let request = TakeFiles { paths: Vec::new(), likely: false, only: Vec::new(), dry_run: false, decoy: false };
     let mut wait = FIRST_WAIT;
     for last in (0..TRIES).map(|n| n + 1 == TRIES) {
         match quarantine::file(state, &who, &seen.path, &request).await {

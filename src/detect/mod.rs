@@ -5,6 +5,7 @@
 //! finding; that is `quarantine`'s.
 
 pub mod check;
+mod decoy;
 mod engine;
 pub mod fingerprint;
 mod generic;
@@ -17,6 +18,7 @@ mod reference;
 pub mod rule;
 mod utf16;
 
+pub use decoy::decoy;
 pub use engine::Detector;
 
 use std::ops::Range;

@@ -19,6 +19,7 @@ mod canary;
 mod cli_exec;
 mod cli_verbs;
 mod daemon_lifecycle;
+mod decoy;
 mod env;
 mod exec;
 mod faults;

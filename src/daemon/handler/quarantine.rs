@@ -22,7 +22,7 @@ use crate::{
         keeper::Seen,
         state::{State, callers::Caller, names::CredentialRecord},
     },
-    detect::{Class, rule},
+    detect::{self, Class, rule},
     error::{Error, Result},
     principal::{Identity, is_name, printable},
     quarantine::{self as engine, Quarantine, Replacement, Take, TakeError},
@@ -68,12 +68,15 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
     loop {
         let looked = path.to_path_buf();
         let look = keeper.run(move |worker| worker.look(&looked)).await?;
-        let (chosen, left): (Vec<Seen>, Vec<Seen>) = look.seen.into_iter().partition(|seen| {
+        let seen = state.without_decoys(path, look.seen);
+        let (chosen, left): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| {
             let sure = seen.class == Class::Certain || request.likely;
             sure && (request.only.is_empty() || request.only.contains(&seen.fingerprint))
         });
         let names = names(state, &chosen, &tried);
-        let secrets = chosen.iter().zip(&names).map(|(seen, name)| wire(state, seen, name)).collect();
+        let decoys = decoys(state, &chosen, request)?;
+        let made = |seen: &Seen| decoys.contains_key(&seen.fingerprint);
+        let secrets = chosen.iter().zip(&names).map(|(seen, name)| wire(state, seen, name, made(seen))).collect();
         let mut taken = Taken {
             path: path.display().to_string(),
             id: None,
@@ -89,7 +92,10 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
         let lengths: BTreeMap<String, u64> =
             chosen.iter().zip(&names).map(|(seen, name)| (name.clone(), seen.value.len() as u64)).collect();
         let replacements = chosen.into_iter().zip(&names).map(|(seen, name)| Replacement {
-            text: engine::reference(name, look.kind, seen.quote, seen.in_url),
+            text: decoys
+                .get(&seen.fingerprint)
+                .cloned()
+                .unwrap_or_else(|| engine::reference(name, look.kind, seen.quote, seen.in_url)),
             span: seen.span,
             credential: name.clone(),
             value: seen.value,
@@ -151,7 +157,11 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         if let Some(record) = record {
             state.put_credential(record)?;
         }
-        reference::wrote(state, &item.path.to_string_lossy(), name)?;
+        if is_decoy(hole) {
+            state.note_decoy(&hole.replacement, &item.target, name)?;
+        } else {
+            reference::wrote(state, &item.path.to_string_lossy(), name)?;
+        }
         if !state.settings().config.issuers.values().any(|issuer| issuer.credential == *name) {
             let route = rule::named(&hole.kind).and_then(|rule| rule.route);
             let kind = route_kind(state, route);
@@ -290,7 +300,28 @@ fn route_kind(state: &State, route: Option<&str>) -> IssuerKind {
     }
 }
 
-fn wire(state: &State, seen: &Seen, name: &str) -> TakenSecret {
+/// The decoys that are to be left, by the fingerprints of what they stand for: the same secret has one in a file,
+/// so that a restore finds them all.
+fn decoys(state: &State, chosen: &[Seen], request: &TakeFiles) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut decoys = BTreeMap::new();
+    for seen in chosen.iter().filter(|_| request.decoy) {
+        // One that is written with escapes would have to be written so again.
+        if decoys.contains_key(&seen.fingerprint) || seen.span.len() != seen.value.len() {
+            continue;
+        }
+        let seed = state.random::<32>()?;
+        let made = rule::named(seen.kind).and_then(|rule| detect::decoy(rule, seen.value.expose(), &seed));
+        decoys.extend(made.map(|made| (seen.fingerprint.clone(), made)));
+    }
+    Ok(decoys)
+}
+
+/// Whether what stands in the secret's place is no reference.
+fn is_decoy(hole: &engine::Hole) -> bool {
+    !hole.replacement.windows(b"hallpass".len()).any(|part| part == b"hallpass")
+}
+
+fn wire(state: &State, seen: &Seen, name: &str, decoy: bool) -> TakenSecret {
     let rule = rule::named(seen.kind);
     let route = match route_kind(state, rule.and_then(|rule| rule.route)) {
         IssuerKind::Gateway { route, .. } => Some(route),
@@ -304,6 +335,7 @@ fn wire(state: &State, seen: &Seen, name: &str) -> TakenSecret {
         fingerprint: seen.fingerprint.clone(),
         route,
         revoke: rule.and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+        decoy,
     }
 }
 
@@ -322,6 +354,7 @@ fn item_wire((item, step): &(engine::Item, engine::State)) -> Item {
         mask: hole.mask.clone(),
         fingerprint: hole.fingerprint.clone(),
         revoke: rule::named(&hole.kind).and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+        decoy: is_decoy(hole),
     });
     Item {
         id: item.id.clone(),

@@ -35,6 +35,8 @@ pub enum Table {
     Trust,
     /// The credentials that hallpass wrote references to, by the file they are in.
     Reference,
+    /// Decoys that were left in files, by their fingerprints.
+    Decoys,
 }
 
 impl Table {
@@ -44,6 +46,7 @@ impl Table {
             Self::Credentials => "credentials",
             Self::Trust => "trust",
             Self::Reference => "reference",
+            Self::Decoys => "decoys",
         }
     }
 }
@@ -89,6 +92,7 @@ impl Db {
              CREATE TABLE IF NOT EXISTS principals (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS credentials (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS trust (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS decoys (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS reference (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
         )
     }

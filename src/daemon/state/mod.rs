@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod callers;
 pub mod db;
+pub mod decoys;
 pub mod leases;
 pub mod names;
 pub mod tasks;
@@ -36,6 +37,7 @@ use crate::{
 };
 use approvals::Approvals;
 use db::Db;
+use decoys::Decoys;
 use leases::Leases;
 use names::Names;
 use tasks::Tasks;
@@ -69,6 +71,8 @@ pub struct State {
     keeper: RefCell<Option<Rc<Keeper>>>,
     /// What is known of watched files.
     pub watcher: Watcher,
+    /// Decoys that were left in files.
+    pub decoys: Decoys,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -156,6 +160,7 @@ impl State {
             leases: RefCell::new(Leases::load(&db, now)?),
             tasks: RefCell::new(Tasks::load(&db)?),
             names: RefCell::new(Names::load(&db)?),
+            decoys: Decoys::load(&db)?,
             credential_turn: tokio::sync::Mutex::default(),
             keeper: RefCell::default(),
             watcher: Watcher::default(),
