@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{check, rule::Rule};
+use super::{check, placeholder::is_placeholder, rule::Rule};
 
 /// Longer values (private keys, files) are no keys that anybody pastes into a request.
 const MAX: usize = 1024;
@@ -27,7 +27,10 @@ pub fn decoy(rule: &Rule, value: &[u8], seed: &[u8; 32]) -> Option<Vec<u8>> {
     let seal = rule.check.map_or(0, check::seal_length);
     let body = value.len().checked_sub(seal)?;
     let check = rule.check.filter(|_| seal == 0).and_then(check::named);
-    let holds = |made: &[u8]| rule.is_shape(&expression, made) && check.is_none_or(|check| check(made));
+    // What is a JWT stays one, whatever the rule says of it: a broken one is known to be made up.
+    let jwt = check::named("jwt").filter(|check| check(value));
+    let checks: Vec<check::Check> = check.into_iter().chain(jwt).collect();
+    let holds = |made: &[u8]| rule.is_shape(&expression, made) && checks.iter().all(|check| check(made));
     let marks = marks(rule, value);
     let mut draws = Draws { seed, count: 0 };
     (0..ATTEMPTS).find_map(|_| {
@@ -41,7 +44,9 @@ pub fn decoy(rule: &Rule, value: &[u8], seed: &[u8; 32]) -> Option<Vec<u8>> {
             let end = check::seal(rule.check?, &made)?;
             made.extend_from_slice(end.as_bytes());
         }
-        (changed >= LEAST && made != value && rule.fits(&made)).then_some(made)
+        // A value that is known by its name is held to more.
+        let stands_for_one = !rule.near.is_empty() && is_placeholder(&made, false);
+        (changed >= LEAST && made != value && !stands_for_one && rule.fits(&made)).then_some(made)
     })
 }
 

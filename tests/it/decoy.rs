@@ -82,7 +82,7 @@ fn a_decoy_at_the_gateway_is_refused_recorded_and_told_also_after_a_restart() {
 fn the_watcher_tells_of_a_copy_and_leaves_the_decoy_alone() {
     let home = Home::started();
     let (file, _, decoy) = planted(&home);
-    home.does(&format!("watch add {} --mode quarantine", home.path().join("app").display()));
+    home.does(&format!("watch add {} --mode quarantine --yes", home.path().join("app").display()));
     let copy = home.path().join("app/notes.env");
     fs::write(&copy, format!("COPIED={decoy}\n")).unwrap();
     wait_until("the copy is told", || events(&home, "decoy.seen") == 1);

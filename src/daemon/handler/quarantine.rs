@@ -112,6 +112,9 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
         state.record(
             Record::new("quarantine.take", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail),
         )?;
+        for replacement in take.replacements.iter().filter(|one| decoys.contains_key(&one.fingerprint)) {
+            state.note_decoy(&replacement.text, path, &replacement.credential)?;
+        }
         match keeper.run(move |worker| Ok(worker.quarantine()?.take(&take))).await? {
             Ok(item) => {
                 state.watcher.forget(path);
@@ -130,7 +133,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
 
 /// What follows a take; does only what is missing.
 pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String, u64>) -> Result<()> {
-    let mut changed = false;
+    let mut added: Vec<&str> = Vec::new();
     for hole in &item.holes {
         let name = &hole.credential;
         let known = state.names.borrow().credential(name).cloned();
@@ -157,19 +160,19 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         if let Some(record) = record {
             state.put_credential(record)?;
         }
-        if is_decoy(hole) {
-            state.note_decoy(&hole.replacement, &item.target, name)?;
-        } else {
+        if !is_decoy(hole) {
             reference::wrote(state, &item.path.to_string_lossy(), name)?;
         }
-        if !state.settings().config.issuers.values().any(|issuer| issuer.credential == *name) {
+        // The settings are read again at the end, so a secret that stands twice would be added twice.
+        let known = state.settings().config.issuers.values().any(|issuer| issuer.credential == *name);
+        if !known && !added.contains(&name.as_str()) {
             let route = rule::named(&hole.kind).and_then(|rule| rule.route);
             let kind = route_kind(state, route);
             config::edit::add_issuer(&state.paths.config(), name, &Issuer { kind, credential: name.clone() })?;
-            changed = true;
+            added.push(name);
         }
     }
-    if changed { state.reload() } else { Ok(()) }
+    if added.is_empty() { Ok(()) } else { state.reload() }
 }
 
 /// Finishes what an earlier run began, where there is a quarantine at all.

@@ -78,7 +78,15 @@ pub async fn revoke(
     state.record(record(Decision::Allowed).evidence(Some(&evidence)).detail(&answer.request))?;
     // No issuer has this name, so no connection is shared with one.
     let call = Call { name: "revoke upstream", base_url: &base_url, allow_private, request: sent };
-    let (status, body) = state.call_issuer(call).await?;
+    let unclear = |error: Error| {
+        let known = error.hint.is_some();
+        if known {
+            error
+        } else {
+            error.hint("whether it is revoked is not known: run this again, or look at its page")
+        }
+    };
+    let (status, body) = state.call_issuer(call).await.map_err(unclear)?;
     if !api.is_done(status, &body) {
         state.record_after(record(Decision::Denied).status(Some(status)).detail("the issuer did not revoke it"));
         return Err(Error::new(

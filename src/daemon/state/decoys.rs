@@ -62,13 +62,10 @@ impl Decoys {
 }
 
 impl State {
-    /// Notes a decoy that stands in a file.
+    /// Notes a decoy before it is left in a file, so that nobody takes it for a secret in between.
     pub fn note_decoy(&self, value: &[u8], path: &Path, credential: &str) -> Result<()> {
         let fingerprint = self.prints()?.of(value);
-        if self.decoys.known.borrow().contains_key(&fingerprint) {
-            return Ok(());
-        }
-        let path = path.to_string_lossy().into_owned();
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf()).to_string_lossy().into_owned();
         // For scans, which do not ask the daemon.
         let line = Line { fingerprint: fingerprint.clone(), path: path.clone() };
         let write = || -> std::io::Result<()> {
@@ -148,7 +145,10 @@ impl State {
         let now = sys::now().wall_ms;
         let mut told = self.decoys.told.borrow_mut();
         told.retain(|_, at| (0..QUIET_MS).contains(&(now - *at)));
-        told.insert((decoy.fingerprint.clone(), place.to_owned()), now).is_none()
+        let what = (decoy.fingerprint.clone(), place.to_owned());
+        let news = !told.contains_key(&what);
+        told.entry(what).or_insert(now);
+        news
     }
 
     fn prints(&self) -> Result<&Fingerprints> {
