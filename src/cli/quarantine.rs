@@ -230,7 +230,12 @@ fn render_done(done: &[Taken]) -> String {
                     false => (format!("hallpass:{name}"), how),
                 };
                 text.push_str(&format!("    {} is now {now}\n    {}\n", safe(&secret.kind), styled(DIM, &how)));
-                revoke.extend(secret.revoke.iter().map(|page| format!("  {}: {}", safe(&secret.kind), safe(page))));
+                let by_api =
+                    crate::revoke::of_kind(&secret.kind).map(|_| format!(", or: hallpass revoke-upstream {name}"));
+                let by_api = by_api.unwrap_or_default();
+                revoke.extend(
+                    secret.revoke.iter().map(|page| format!("  {}: {}{by_api}", safe(&secret.kind), safe(page))),
+                );
             }
         }
         text.push_str(&error_of(taken));

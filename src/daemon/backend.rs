@@ -2,17 +2,14 @@
 
 use std::{
     future::Future,
-    pin::Pin,
     rc::{Rc, Weak},
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use super::{
     handler::mint::{self, Order},
     state::{
-        Call, State, Upstreams,
+        Call, Called, State, Upstreams,
         callers::Caller,
         leases::{Live, SpendError},
     },
@@ -214,7 +211,7 @@ impl Upstreams for Gateway<GatewayBackend> {
         self.forget(issuer);
     }
 
-    fn call<'a>(&'a self, call: Call<'a>) -> Pin<Box<dyn Future<Output = Result<(u16, Bytes)>> + 'a>> {
+    fn call<'a>(&'a self, call: Call<'a>) -> Called<'a> {
         Box::pin(self.call(call.name, call.base_url, call.allow_private, call.request))
     }
 }

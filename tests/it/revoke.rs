@@ -72,7 +72,8 @@ fn quarantined(home: &Home) -> String {
     let token = github_token();
     let file = home.path().join("work.env");
     std::fs::write(&file, format!("GITHUB_TOKEN={token}\n")).unwrap();
-    home.ok(["quarantine", file.to_str().unwrap(), "--yes"]);
+    let text = home.ok(["quarantine", file.to_str().unwrap(), "--yes"]);
+    assert!(text.contains("hallpass revoke-upstream github"), "{text}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "GITHUB_TOKEN=hallpass:github\n");
     token
 }

@@ -107,8 +107,11 @@ pub trait Upstreams {
     /// Close the upstream connections of this issuer.
     fn close(&self, issuer: &str);
     /// One request to an issuer's API ([`crate::gateway::Gateway::call`]).
-    fn call<'a>(&'a self, call: Call<'a>) -> Pin<Box<dyn Future<Output = Result<(u16, Bytes)>> + 'a>>;
+    fn call<'a>(&'a self, call: Call<'a>) -> Called<'a>;
 }
+
+/// The status and the body that come of a [`Call`].
+pub type Called<'a> = Pin<Box<dyn Future<Output = Result<(u16, Bytes)>> + 'a>>;
 
 /// A request to an issuer's API.
 pub struct Call<'a> {
