@@ -29,6 +29,7 @@ pub mod policy;
 pub mod principal;
 pub mod project;
 pub mod quarantine;
+pub mod revoke;
 pub mod scan;
 pub mod scope;
 pub mod secret;

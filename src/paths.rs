@@ -88,6 +88,11 @@ impl Paths {
         self.state_dir.join("notices")
     }
 
+    /// Which decoy belongs to which file: one JSON object on each line.
+    pub fn decoys(&self) -> PathBuf {
+        self.state_dir.join("decoys")
+    }
+
     /// The config file.
     pub fn config(&self) -> PathBuf {
         self.config_dir.join("config.toml")

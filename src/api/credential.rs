@@ -21,6 +21,12 @@ pub struct Credential {
     pub last_used_at: Option<String>,
     /// The length of its value in bytes.
     pub length: u64,
+    /// What it is, where it came out of a file: the detection rule's name.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// When its value was revoked at its issuer (RFC 3339).
+    #[serde(default)]
+    pub revoked_at: Option<String>,
     /// The issuers that use it.
     pub issuers: Vec<String>,
 }
@@ -73,7 +79,35 @@ pub struct RevealCredential {
     pub reason: Option<String>,
 }
 
+/// `POST /v1/credentials/{name}/revoke-upstream`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeUpstream {
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// The answer to it.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RevokedUpstream {
+    /// The credential.
+    pub name: String,
+    /// What it is: the detection rule's name.
+    pub kind: String,
+    /// The request that the key is sent in: method and URL.
+    pub request: String,
+    /// What else ends with it.
+    pub effect: String,
+    /// The page where a person sees it.
+    pub page: Option<String>,
+    /// When it was revoked (RFC 3339); nothing for a dry run.
+    pub revoked_at: Option<String>,
+    /// How many leases ended with it.
+    pub leases_ended: u64,
+}
+
+/// The answer to `reveal`.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Revealed {
     /// Its name.

@@ -50,6 +50,7 @@ operations! {
     "credential_rotate" "POST" "/v1/credentials/{name}/rotate" (credential::RotateCredential) -> credential::Credential: "Replaces a credential's value.";
     "credential_rename" "POST" "/v1/credentials/{name}/rename" (credential::RenameCredential) -> credential::Credential: "Gives a credential another name.";
     "credential_reveal" "POST" "/v1/credentials/{name}/reveal" (credential::RevealCredential) -> credential::Revealed: "Shows a credential's value to a human; audited.";
+    "credential_revoke_upstream" "POST" "/v1/credentials/{name}/revoke-upstream" (credential::RevokeUpstream) -> credential::RevokedUpstream: "Revokes a credential's value at its issuer, for good; audited, for humans only.";
     "lock" "POST" "/v1/store/lock" () -> credential::StoreStatus: "Forgets every credential held in memory and locks the store.";
     "unlock" "POST" "/v1/store/unlock" (credential::Unlock) -> credential::StoreStatus: "Unlocks the store.";
 

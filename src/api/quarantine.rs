@@ -17,6 +17,9 @@ pub struct TakeFiles {
     /// Only say what would be done.
     #[serde(default)]
     pub dry_run: bool,
+    /// Leave decoys instead of references where one can be made.
+    #[serde(default)]
+    pub decoy: bool,
 }
 
 /// What became of one file.
@@ -55,6 +58,9 @@ pub struct TakenSecret {
     pub route: Option<String>,
     /// Where a person revokes it at its issuer: it has been in a file.
     pub revoke: Option<String>,
+    /// A decoy stands in its place and no reference: nothing comes of it.
+    #[serde(default)]
+    pub decoy: bool,
 }
 
 /// One quarantined file.
@@ -85,6 +91,9 @@ pub struct ItemSecret {
     pub fingerprint: String,
     /// Where a person revokes it.
     pub revoke: Option<String>,
+    /// A decoy stands in its place.
+    #[serde(default)]
+    pub decoy: bool,
 }
 
 /// A quarantined file with the change that was made to it.

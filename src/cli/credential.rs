@@ -150,7 +150,7 @@ fn render_list(list: &List<Credential>, now: jiff::Timestamp) -> String {
 }
 
 fn render(c: &Credential, now: jiff::Timestamp) -> String {
-    facts(&[
+    let mut rows = vec![
         ("name", c.name.clone()),
         ("used by", c.issuers.join(", ")),
         ("owner", c.owner.clone()),
@@ -159,5 +159,8 @@ fn render(c: &Credential, now: jiff::Timestamp) -> String {
         ("added", when::relative(&c.created_at, now)),
         ("rotated", when::relative_or(c.rotated_at.as_deref(), "never", now)),
         ("last used", when::relative_or(c.last_used_at.as_deref(), "never", now)),
-    ])
+    ];
+    rows.extend(c.kind.as_ref().map(|kind| ("kind", kind.clone())));
+    rows.extend(c.revoked_at.as_ref().map(|at| ("revoked at its issuer", when::relative(at, now))));
+    facts(&rows)
 }

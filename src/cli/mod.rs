@@ -24,6 +24,7 @@ mod principal;
 mod quarantine;
 mod quote;
 mod references;
+mod revoke_upstream;
 mod route;
 mod scan;
 mod service;
@@ -85,6 +86,8 @@ enum Command {
     /// The long-lived secrets that hallpass keeps
     #[command(subcommand)]
     Credential(credential::Verb),
+    /// Revoke a credential at its issuer, for good; asks first
+    RevokeUpstream(revoke_upstream::Args),
     /// Forget every credential held in memory and lock the store
     Lock,
     /// Unlock the store
@@ -179,6 +182,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Watch(verb) => watch::run(&cx, verb),
         Command::Findings => watch::findings(&cx),
         Command::Credential(verb) => credential::run(&cx, verb),
+        Command::RevokeUpstream(args) => revoke_upstream::run(&cx, args),
         Command::Lock => lock::lock(&cx),
         Command::Unlock(args) => lock::unlock(&cx, &args),
         Command::Principal(verb) => principal::run(&cx, verb),

@@ -13,7 +13,7 @@ use crate::{
     api::{
         Done, List,
         problem::Code,
-        quarantine::{Item, ItemDiff, Purge, Restored, TakeFiles, Taken},
+        quarantine::{Item, ItemDiff, Purge, Restored, TakeFiles, Taken, TakenSecret},
     },
     client::{Client, segment},
     detect::Detector,
@@ -44,6 +44,9 @@ pub struct Arguments {
     /// Only show what would change, with every value masked
     #[arg(long)]
     dry_run: bool,
+    /// Leave well-formed keys that are worth nothing, and tell when one is used or copied; no tool gets anything from them
+    #[arg(long)]
+    decoy: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,7 +114,7 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
 /// # Errors
 /// What the daemon says.
 pub fn preview(cx: &Context, paths: &[PathBuf]) -> Result<String> {
-    let args = Arguments { verb: None, paths: paths.to_vec(), all: false, yes: false, dry_run: true };
+    let args = Arguments { verb: None, paths: paths.to_vec(), all: false, yes: false, dry_run: true, decoy: false };
     let (files, _) = files(cx, &args)?;
     Ok(render_plan(&ask(&mut cx.client()?, &files, &args, true)?))
 }
@@ -177,7 +180,7 @@ fn files(cx: &Context, args: &Arguments) -> Result<(Vec<String>, bool)> {
 fn ask(client: &mut Client, files: &[String], args: &Arguments, dry_run: bool) -> Result<Vec<Taken>> {
     let mut all = Vec::new();
     for batch in files.chunks(BATCH) {
-        let body = TakeFiles { paths: batch.to_vec(), likely: args.all, only: Vec::new(), dry_run };
+        let body = TakeFiles { paths: batch.to_vec(), likely: args.all, only: Vec::new(), dry_run, decoy: args.decoy };
         let answer: List<Taken> = client.post("/v1/quarantine", &body)?;
         all.extend(answer.items);
     }
@@ -222,12 +225,17 @@ fn render_done(done: &[Taken]) -> String {
                     Some(_) => format!("a token of it: hallpass grant add human {name}:'*'"),
                     None => format!("its value, as it is: hallpass grant add human {name}:release"),
                 };
-                text.push_str(&format!(
-                    "    {} is now hallpass:{name}\n    {}\n",
-                    safe(&secret.kind),
-                    styled(DIM, &how)
-                ));
-                revoke.extend(secret.revoke.iter().map(|page| format!("  {}: {}", safe(&secret.kind), safe(page))));
+                let (now, how) = match secret.decoy {
+                    true => (format!("a decoy; its value is the credential {name}"), decoy_hint(secret, &name)),
+                    false => (format!("hallpass:{name}"), how),
+                };
+                text.push_str(&format!("    {} is now {now}\n    {}\n", safe(&secret.kind), styled(DIM, &how)));
+                let by_api =
+                    crate::revoke::of_kind(&secret.kind).map(|_| format!(", or: hallpass revoke-upstream {name}"));
+                let by_api = by_api.unwrap_or_default();
+                revoke.extend(
+                    secret.revoke.iter().map(|page| format!("  {}: {}{by_api}", safe(&secret.kind), safe(page))),
+                );
             }
         }
         text.push_str(&error_of(taken));
@@ -245,6 +253,12 @@ fn render_done(done: &[Taken]) -> String {
     text
 }
 
+/// A tool that reads a decoy gets nothing, so the variable has to come from elsewhere.
+fn decoy_hint(secret: &TakenSecret, name: &str) -> String {
+    let scope = if secret.route.is_some() { "SCOPE" } else { "release" };
+    format!("tools get nothing from it; the variable comes from: hallpass exec --grant {name}:{scope} -- COMMAND")
+}
+
 fn error_of(taken: &Taken) -> String {
     let Some(error) = &taken.error else { return String::new() };
     let hint = taken.hint.as_deref().map(|hint| format!(" ({})", safe(hint))).unwrap_or_default();
@@ -260,12 +274,9 @@ fn render_item(item: &Item) -> String {
     let mut text =
         format!("{}  {state}  {}  {}", safe(&item.id), safe(&item.taken_at), styled(BOLD, &safe(&item.path)));
     for secret in &item.secrets {
-        text.push_str(&format!(
-            "\n    {}  {} -> hallpass:{}",
-            safe(&secret.kind),
-            safe(&secret.mask),
-            safe(&secret.credential)
-        ));
+        let now = if secret.decoy { "a decoy of " } else { "hallpass:" };
+        let (kind, mask, name) = (safe(&secret.kind), safe(&secret.mask), safe(&secret.credential));
+        text.push_str(&format!("\n    {kind}  {mask} -> {now}{name}"));
     }
     text
 }

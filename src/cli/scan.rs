@@ -12,7 +12,7 @@ use crate::{
     api::problem::Code,
     detect::{Detector, fingerprint::Fingerprints},
     error::{Error, Result},
-    scan::{Progress, Report, Reported, Scan, baseline, hook, key, places, read, sarif, staged},
+    scan::{Progress, Report, Reported, Scan, baseline, decoys, hook, key, places, read, sarif, staged},
 };
 
 /// The exit code of a scan that found something: none of the others, so that a script can tell.
@@ -80,6 +80,7 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
         let targets = if args.paths.is_empty() { places::known(&cx.paths()?)? } else { args.paths.clone() };
         shown(&progress, || scan.paths(&targets))
     };
+    decoys::leave_out(&paths, &mut report);
     if args.certain {
         report.findings.retain(|finding| finding.class == "certain");
     }

@@ -8,7 +8,7 @@ use std::{
 use super::{
     handler::mint::{self, Order},
     state::{
-        State, Upstreams,
+        Call, Called, State, Upstreams,
         callers::Caller,
         leases::{Live, SpendError},
     },
@@ -147,6 +147,10 @@ impl Backend for GatewayBackend {
         self.pass(live)
     }
 
+    fn unknown(&self, text: &[u8], caller: Option<&Caller>) {
+        self.0.decoy_used(text, caller);
+    }
+
     fn spend(&self, pass: &Pass) -> Result<()> {
         self.0.audit_ready()?;
         self.0.spend(&pass.lease).map_err(|error| match error {
@@ -204,6 +208,10 @@ impl Upstreams for Gateway<GatewayBackend> {
 
     fn close(&self, issuer: &str) {
         self.forget(issuer);
+    }
+
+    fn call<'a>(&'a self, call: Call<'a>) -> Called<'a> {
+        Box::pin(self.call(call.name, call.base_url, call.allow_private, call.request))
     }
 }
 

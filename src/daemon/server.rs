@@ -77,7 +77,8 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        approve, credential, env, grant, lease, lock, mint, principal, quarantine, route, status, task, trust, watch,
+        approve, credential, env, grant, lease, lock, mint, principal, quarantine, revoke_upstream, route, status,
+        task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -113,6 +114,9 @@ async fn route(
         }
         ("POST", ["credentials", name, "reveal"]) => {
             json(&credential::reveal(state, caller, name, call.json()?).await?)
+        }
+        ("POST", ["credentials", name, "revoke-upstream"]) => {
+            json(&revoke_upstream::revoke(state, caller, name, call.json()?).await?)
         }
         ("POST", ["store", "lock"]) => json(&lock::lock(state, caller).await?),
         ("POST", ["store", "unlock"]) => json(&lock::unlock(state, caller, call.json()?).await?),

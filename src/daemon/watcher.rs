@@ -196,11 +196,12 @@ fn is_closed(error: &Error) -> bool {
 async fn look(state: &Rc<State>, seen: &Seen, patient: bool) -> Option<Error> {
     let Ok(keeper) = state.keeper() else { return None };
     let path = seen.path.clone();
-    let Ok(look) = keeper.run(move |worker| worker.look(&path)).await else {
+    let Ok(mut look) = keeper.run(move |worker| worker.look(&path)).await else {
         // Gone, or no text: there is nothing to tell of it.
         state.watcher.forget(&seen.path);
         return None;
     };
+    look.seen = state.without_decoys(&seen.path, look.seen);
     if look.seen.is_empty() {
         state.watcher.forget(&seen.path);
         return None;
@@ -239,7 +240,7 @@ async fn look(state: &Rc<State>, seen: &Seen, patient: bool) -> Option<Error> {
 
 async fn repair(state: &Rc<State>, seen: &Seen, look: &Look, only: Vec<String>, patient: bool) -> Option<Error> {
     let who = Identity { principal: WATCHER.into(), kind: Kind::Service, named_by: NamedBy::Nothing, task: None };
-    let request = TakeFiles { paths: Vec::new(), likely: false, only, dry_run: false };
+    let request = TakeFiles { paths: Vec::new(), likely: false, only, dry_run: false, decoy: false };
     match quarantine::file(state, &who, &seen.path, &request).await {
         Ok(taken) => {
             let now = Instant::now();

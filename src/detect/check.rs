@@ -40,6 +40,15 @@ pub fn seal(name: &str, value: &[u8]) -> Option<String> {
     }
 }
 
+/// How many characters [`seal`] makes; 0 for a check that is no checksum.
+pub fn seal_length(name: &str) -> usize {
+    match name {
+        "base62-crc32" | "bech32" => 6,
+        "atlassian-crc32" | "grafana-crc32" | "cloudflare-crc32" => 8,
+        _ => 0,
+    }
+}
+
 fn sealed(value: &[u8], length: usize, seal: fn(&[u8]) -> Option<String>) -> bool {
     let Some((body, end)) = value.len().checked_sub(length).and_then(|at| value.split_at_checked(at)) else {
         return false;

@@ -264,7 +264,12 @@ impl<'a> Search<'a> {
 }
 
 /// Whether the rule's other conditions hold for the value.
-fn holds(rule: &Rule, value: &[u8]) -> bool {
+pub(super) fn holds(rule: &Rule, value: &[u8]) -> bool {
+    is_plausible(rule, value) && rule.check.is_none_or(|name| check::named(name).is_some_and(|check| check(value)))
+}
+
+/// The same without the check of its structure.
+pub(super) fn is_plausible(rule: &Rule, value: &[u8]) -> bool {
     let generated = rule.class == Class::Certain || value.len() >= 20;
     // A mark of the issuer's own that looks like a placeholder (`AAAAAAAAAAAA`, `sk_test_`) says nothing of the rest.
     let rests = rule.words.iter().filter_map(|word| {
@@ -273,9 +278,7 @@ fn holds(rule: &Rule, value: &[u8]) -> bool {
     });
     let rest = rests.min_by_key(|rest| rest.len()).unwrap_or(value);
     let stands_for_one = is_placeholder(rest, generated) || (rule.class == Class::Likely && is_reference(value));
-    !stands_for_one
-        && (rule.entropy == 0.0 || entropy(value) >= rule.entropy)
-        && rule.check.is_none_or(|name| check::named(name).is_some_and(|check| check(value)))
+    !stands_for_one && (rule.entropy == 0.0 || entropy(value) >= rule.entropy)
 }
 
 fn why(rule: &Rule) -> &'static str {

@@ -6,6 +6,7 @@
 
 pub mod check;
 mod choice;
+mod decoy;
 mod engine;
 pub mod fingerprint;
 mod generic;
@@ -22,6 +23,7 @@ mod setting;
 mod utf16;
 mod words;
 
+pub use decoy::decoy;
 pub use engine::Detector;
 
 use std::ops::Range;

@@ -1,6 +1,8 @@
 //! What a rule is. The rules themselves are `data/rules/*.toml`, compiled in by `build.rs`.
 
-use super::Class;
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::{Class, engine};
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
@@ -44,6 +46,24 @@ pub fn named(name: &str) -> Option<&'static Rule> {
 }
 
 impl Rule {
+    /// Whether a whole value has the rule's shape and passes its check.
+    pub fn fits(&self, value: &[u8]) -> bool {
+        self.expression().is_some_and(|expression| self.is_shape(&expression, value)) && engine::holds(self, value)
+    }
+
+    /// The rule's expression, for a whole value.
+    pub(super) fn expression(&self) -> Option<Regex> {
+        RegexBuilder::new(&format!("^(?:{})$", self.pattern)).unicode(false).build().ok()
+    }
+
+    /// Whether the value alone is the secret of a match.
+    pub(super) fn is_shape(&self, expression: &Regex, value: &[u8]) -> bool {
+        match expression.captures(value) {
+            Some(captures) => captures.name("secret").is_none_or(|secret| secret.as_bytes() == value),
+            None => false,
+        }
+    }
+
     /// Whether the value may run over several lines.
     pub(super) fn is_long(&self) -> bool {
         self.pattern.contains("\\s\\S") || self.pattern.contains("\\n") || self.pattern.starts_with("(?s)")

@@ -7,6 +7,7 @@
 pub mod address;
 pub mod base_url;
 mod body;
+mod call;
 pub mod canonical;
 pub mod catalogue;
 mod graphql;
@@ -56,6 +57,10 @@ pub trait Backend: 'static {
     fn admit(&self, token: TokenHash) -> Result<Rc<Pass>, Error>;
     /// What the caller's task may do on this route: for clients of `gateway.sock` that hold no token.
     fn admit_caller(&self, caller: &Self::Peer, route: &str) -> impl Future<Output = Result<Rc<Pass>, Error>>;
+    /// A text came where a token would, and is none of ours; it is refused whatever this does.
+    fn unknown(&self, text: &[u8], caller: Option<&Self::Peer>) {
+        let _ = (text, caller);
+    }
     /// Counts a use and the rate, checks again that the lease holds and that audit can be written.
     fn spend(&self, pass: &Pass) -> Result<(), Error>;
     /// How long a caller that met `RateLimited` should wait; goes out as `Retry-After`.

@@ -92,7 +92,10 @@ async fn forward<B: Backend>(
             .hint(format!("the route {} takes no %2F in its paths", route.name)));
     }
 
-    let presented = token_place::find(request.headers(), target.query(), &route.auth)?;
+    let presented = {
+        let mut unknown = |text: &[u8]| backend.unknown(text, peer);
+        token_place::find(request.headers(), target.query(), &route.auth, &mut unknown)?
+    };
     let pass = admit(backend, peer, presented, &route.name).await?;
     trail.pass = Some(Rc::clone(&pass));
     if pass.route != route.name {

@@ -56,9 +56,14 @@ pub enum Presented {
     Nothing,
 }
 
-/// Looks everywhere a key may stand on this route.
-pub fn find(headers: &HeaderMap, query: Option<&str>, auth: &Auth) -> Result<Presented, Error> {
-    let mut found = Found::default();
+/// Looks everywhere a key may stand on this route; what is none of ours goes to `foreign`.
+pub fn find(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    auth: &Auth,
+    foreign: &mut dyn FnMut(&[u8]),
+) -> Result<Presented, Error> {
+    let mut found = Found { token: None, foreign: false, damaged: None, tell: foreign };
     let own = match auth {
         Auth::Header { name, prefix } => Some((name.as_str(), prefix.as_str())),
         _ => None,
@@ -102,14 +107,14 @@ pub fn holds_token(text: &[u8]) -> bool {
     })
 }
 
-#[derive(Default)]
-struct Found {
+struct Found<'a> {
     token: Option<TokenHash>,
     foreign: bool,
     damaged: Option<TokenError>,
+    tell: &'a mut dyn FnMut(&[u8]),
 }
 
-impl Found {
+impl Found<'_> {
     fn add(&mut self, value: &[u8]) -> Result<(), Error> {
         if value.is_empty() {
             return Ok(());
@@ -119,10 +124,15 @@ impl Found {
                 return Err(conflict("two different tokens"));
             }
             Ok(hash) => self.token = Some(hash),
-            Err(TokenError::Foreign) => self.foreign = true,
+            Err(TokenError::Foreign) => self.add_foreign(value),
             Err(TokenError::Damaged) => self.damaged = Some(TokenError::Damaged),
         }
         Ok(())
+    }
+
+    fn add_foreign(&mut self, value: &[u8]) {
+        self.foreign = true;
+        (self.tell)(value);
     }
 
     fn add_authorization(&mut self, value: &[u8]) -> Result<(), Error> {
@@ -149,7 +159,10 @@ impl Found {
         let (user, password) = pair.split_at(colon);
         let password = password.get(1..).unwrap_or_default();
         match (token::looks_like(user), token::looks_like(password)) {
-            (false, false) => self.foreign = true,
+            (false, false) => {
+                self.add_foreign(user);
+                self.add_foreign(password);
+            }
             (ours_user, ours_password) => {
                 if ours_user {
                     self.add(user)?;
@@ -199,7 +212,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        find(&map, query, auth).map_err(|error| error.code)
+        find(&map, query, auth, &mut |_| ()).map_err(|error| error.code)
     }
 
     #[test]

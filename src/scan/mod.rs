@@ -5,6 +5,7 @@
 
 pub mod allow;
 pub mod baseline;
+pub mod decoys;
 pub mod hook;
 pub mod key;
 pub mod places;

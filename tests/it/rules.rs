@@ -29,6 +29,14 @@ fn entries() -> Vec<Entry> {
     paths.iter().flat_map(|path| toml::from_str::<File>(&fs::read_to_string(path).unwrap()).unwrap().rule).collect()
 }
 
+/// The first example of each rule: its name, the file, its text and where the value stands.
+pub fn examples() -> impl Iterator<Item = (String, String, String, std::ops::Range<usize>)> {
+    entries().into_iter().filter_map(|entry| {
+        let made = Made::of(entry.examples.first()?, &entry, 0);
+        Some((entry.name, made.path, made.text, made.value?))
+    })
+}
+
 #[test]
 fn every_rule_finds_its_examples_and_no_counter_example() {
     let detector = Detector::new();

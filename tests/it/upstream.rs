@@ -31,6 +31,12 @@ impl Upstream {
 
     /// Starts one that gives this answer to everything.
     pub fn answering(answer: String) -> Self {
+        Self::judging(move |_| answer.clone())
+    }
+
+    /// Starts one that answers what this says of each request.
+    pub fn judging(judge: impl Fn(&Seen) -> String + Send + Sync + 'static) -> Self {
+        let judge = Arc::new(judge);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -38,8 +44,8 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let kept = Arc::clone(&kept);
-                let answer = answer.clone();
-                std::thread::spawn(move || serve(stream, &kept, &answer));
+                let judge = Arc::clone(&judge);
+                std::thread::spawn(move || serve(stream, &kept, &*judge));
             }
         });
         Self { port, seen }
@@ -56,7 +62,7 @@ impl Upstream {
     }
 }
 
-fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, answer: &str) {
+fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, judge: &dyn Fn(&Seen) -> String) {
     let mut all = Vec::new();
     let mut buffer = [0; 16 * 1024];
     let mut read = |all: &mut Vec<u8>| match stream.read(&mut buffer) {
@@ -80,6 +86,8 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, answer: &str) {
     let mut body = all.split_off(end + 4);
     let chunked = lower.contains("transfer-encoding: chunked");
     while (if chunked { !body.ends_with(b"0\r\n\r\n") } else { body.len() < length }) && read(&mut body) {}
-    kept.lock().unwrap().push(Seen { head, body });
+    let seen = Seen { head, body };
+    let answer = judge(&seen);
+    kept.lock().unwrap().push(seen);
     let _ = stream.write_all(answer.as_bytes());
 }

@@ -78,6 +78,8 @@ pub async fn add(state: &Rc<State>, caller: &Caller, request: AddCredential) -> 
         last_used_ms: None,
         length: u64::try_from(length).unwrap_or(u64::MAX),
         fingerprint: None,
+        kind: None,
+        revoked_ms: None,
     };
     state.put_credential(record.clone())?;
     if let Some(issuer) = issuer {
@@ -99,6 +101,7 @@ pub async fn rotate(state: &Rc<State>, caller: &Caller, name: &str, request: Rot
     known.rotated_ms = Some(sys::now().wall_ms);
     known.length = u64::try_from(value.len()).unwrap_or(u64::MAX);
     known.fingerprint = None;
+    known.revoked_ms = None;
     state.put_credential(known.clone())?;
     for issuer in issuers_of(state, name) {
         state.forget_connections(&issuer);
@@ -185,7 +188,7 @@ pub async fn reveal(state: &Rc<State>, caller: &Caller, name: &str, request: Rev
     Ok(Revealed { name: name.into(), value: SecretText::new(text) })
 }
 
-fn find(state: &State, name: &str) -> Result<CredentialRecord> {
+pub(super) fn find(state: &State, name: &str) -> Result<CredentialRecord> {
     let hint = "hallpass credential list";
     state.names.borrow().credential(name).cloned().ok_or_else(|| not_found("credential", name, hint))
 }
@@ -222,7 +225,7 @@ fn issuer_for(state: &State, name: &str, route: Option<String>, base_url: Option
     Ok(Some(Issuer { kind: IssuerKind::Gateway { route, base_url }, credential: name.into() }))
 }
 
-fn issuers_of(state: &State, credential: &str) -> Vec<String> {
+pub(super) fn issuers_of(state: &State, credential: &str) -> Vec<String> {
     let settings = state.settings();
     let mine = settings.config.issuers.iter().filter(|(_, issuer)| issuer.credential == credential);
     mine.map(|(name, _)| name.clone()).collect()
@@ -253,7 +256,7 @@ async fn store_checked(store: &Store, name: &str, value: &Secret) -> Result<()> 
     }
 }
 
-fn record(state: &State, event: &'static str, who: &Identity, name: &str, decision: Decision) -> Result<()> {
+pub(super) fn record(state: &State, event: &'static str, who: &Identity, name: &str, decision: Decision) -> Result<()> {
     state.record(Record::new(event, &who.principal, who.kind).issuer(name).decision(decision))
 }
 
@@ -266,6 +269,8 @@ fn wire(state: &State, record: &CredentialRecord) -> Credential {
         rotated_at: record.rotated_ms.map(rfc3339),
         last_used_at: record.last_used_ms.map(rfc3339),
         length: record.length,
+        kind: record.kind.clone(),
+        revoked_at: record.revoked_ms.map(rfc3339),
         issuers: issuers_of(state, &record.name),
     }
 }

@@ -11,6 +11,7 @@ pub mod principal;
 pub mod quarantine;
 pub mod reference;
 pub mod release;
+pub mod revoke_upstream;
 pub mod route;
 pub mod status;
 pub mod task;

@@ -23,7 +23,7 @@ use crate::{
         state::{State, callers::Caller, names::CredentialRecord},
         watcher,
     },
-    detect::{Class, rule},
+    detect::{self, Class, rule},
     error::{Error, Result},
     principal::{Identity, is_name, printable},
     quarantine::{self as engine, Quarantine, Replacement, Take, TakeError},
@@ -71,12 +71,15 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
     loop {
         let looked = path.to_path_buf();
         let look = keeper.run(move |worker| worker.look(&looked)).await?;
-        let (chosen, left): (Vec<Seen>, Vec<Seen>) = look.seen.into_iter().partition(|seen| {
+        let seen = state.without_decoys(path, look.seen);
+        let (chosen, left): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| {
             let sure = seen.class == Class::Certain || request.likely;
             sure && (request.only.is_empty() || request.only.contains(&seen.fingerprint))
         });
         let names = names(state, &chosen, &tried);
-        let secrets = chosen.iter().zip(&names).map(|(seen, name)| wire(state, seen, name)).collect();
+        let decoys = decoys(state, &chosen, request)?;
+        let made = |seen: &Seen| decoys.contains_key(&seen.fingerprint);
+        let secrets = chosen.iter().zip(&names).map(|(seen, name)| wire(state, seen, name, made(seen))).collect();
         let mut taken = Taken {
             path: path.display().to_string(),
             id: None,
@@ -96,7 +99,10 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
         let lengths: BTreeMap<String, u64> =
             chosen.iter().zip(&names).map(|(seen, name)| (name.clone(), seen.value.len() as u64)).collect();
         let replacements = chosen.into_iter().zip(&names).map(|(seen, name)| Replacement {
-            text: engine::reference(name, look.kind, seen.quote, seen.in_url),
+            text: decoys
+                .get(&seen.fingerprint)
+                .cloned()
+                .unwrap_or_else(|| engine::reference(name, look.kind, seen.quote, seen.in_url)),
             span: seen.span,
             credential: name.clone(),
             value: seen.value,
@@ -113,6 +119,9 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
         state.record(
             Record::new("quarantine.take", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail),
         )?;
+        for replacement in take.replacements.iter().filter(|one| decoys.contains_key(&one.fingerprint)) {
+            state.note_decoy(&replacement.text, path, &replacement.credential)?;
+        }
         match keeper.run(move |worker| Ok(worker.quarantine()?.take(&take))).await? {
             Ok(item) => {
                 state.watcher.forget(path);
@@ -137,7 +146,11 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         let known = state.names.borrow().credential(name).cloned();
         let record = match known {
             Some(record) if record.fingerprint.is_some() => None,
-            Some(record) => Some(CredentialRecord { fingerprint: Some(hole.fingerprint.clone()), ..record }),
+            Some(record) => Some(CredentialRecord {
+                fingerprint: Some(hole.fingerprint.clone()),
+                kind: Some(hole.kind.clone()),
+                ..record
+            }),
             None => Some(CredentialRecord {
                 name: name.clone(),
                 owner: sys::user_name(),
@@ -147,6 +160,8 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
                 last_used_ms: None,
                 length: lengths.get(name).copied().unwrap_or_default(),
                 fingerprint: Some(hole.fingerprint.clone()),
+                kind: Some(hole.kind.clone()),
+                revoked_ms: None,
             }),
         };
         if let Some(record) = record {
@@ -310,7 +325,28 @@ fn route_kind(state: &State, route: Option<&str>) -> IssuerKind {
     }
 }
 
-fn wire(state: &State, seen: &Seen, name: &str) -> TakenSecret {
+/// The decoys that are to be left, by the fingerprints of what they stand for: the same secret has one in a file,
+/// so that a restore finds them all.
+fn decoys(state: &State, chosen: &[Seen], request: &TakeFiles) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut decoys = BTreeMap::new();
+    for seen in chosen.iter().filter(|_| request.decoy) {
+        // One that is written with escapes would have to be written so again.
+        if decoys.contains_key(&seen.fingerprint) || seen.span.len() != seen.value.len() {
+            continue;
+        }
+        let seed = state.random::<32>()?;
+        let made = rule::named(seen.kind).and_then(|rule| detect::decoy(rule, seen.value.expose(), &seed));
+        decoys.extend(made.map(|made| (seen.fingerprint.clone(), made)));
+    }
+    Ok(decoys)
+}
+
+/// Whether what stands in the secret's place is no reference.
+fn is_decoy(hole: &engine::Hole) -> bool {
+    !hole.replacement.windows(b"hallpass".len()).any(|part| part == b"hallpass")
+}
+
+fn wire(state: &State, seen: &Seen, name: &str, decoy: bool) -> TakenSecret {
     let rule = rule::named(seen.kind);
     let route = match route_kind(state, rule.and_then(|rule| rule.route)) {
         IssuerKind::Gateway { route, .. } => Some(route),
@@ -324,6 +360,7 @@ fn wire(state: &State, seen: &Seen, name: &str) -> TakenSecret {
         fingerprint: seen.fingerprint.clone(),
         route,
         revoke: rule.and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+        decoy,
     }
 }
 
@@ -342,6 +379,7 @@ fn item_wire((item, step): &(engine::Item, engine::State)) -> Item {
         mask: hole.mask.clone(),
         fingerprint: hole.fingerprint.clone(),
         revoke: rule::named(&hole.kind).and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+        decoy: is_decoy(hole),
     });
     Item {
         id: item.id.clone(),

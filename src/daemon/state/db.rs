@@ -37,6 +37,8 @@ pub enum Table {
     Reference,
     /// The fingerprints of secrets that a person put back, by the file they are in.
     PutBack,
+    /// Decoys that were left in files, by their fingerprints.
+    Decoys,
 }
 
 impl Table {
@@ -47,6 +49,7 @@ impl Table {
             Self::Trust => "trust",
             Self::Reference => "reference",
             Self::PutBack => "put_back",
+            Self::Decoys => "decoys",
         }
     }
 }
@@ -92,6 +95,7 @@ impl Db {
              CREATE TABLE IF NOT EXISTS principals (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS credentials (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS trust (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS decoys (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS reference (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS put_back (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
         )

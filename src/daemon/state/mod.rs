@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod callers;
 pub mod db;
+pub mod decoys;
 pub mod leases;
 pub mod names;
 pub mod tasks;
@@ -13,9 +14,12 @@ pub mod timer;
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    future::Future,
+    pin::Pin,
     rc::{Rc, Weak},
 };
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +37,7 @@ use crate::{
 };
 use approvals::Approvals;
 use db::Db;
+use decoys::Decoys;
 use leases::Leases;
 use names::Names;
 use tasks::Tasks;
@@ -66,6 +71,8 @@ pub struct State {
     keeper: RefCell<Option<Rc<Keeper>>>,
     /// What is known of watched files.
     pub watcher: Watcher,
+    /// Decoys that were left in files.
+    pub decoys: Decoys,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -99,6 +106,23 @@ pub trait Upstreams {
     fn set_routes(&self, catalogue: Catalogue);
     /// Close the upstream connections of this issuer.
     fn close(&self, issuer: &str);
+    /// One request to an issuer's API ([`crate::gateway::Gateway::call`]).
+    fn call<'a>(&'a self, call: Call<'a>) -> Called<'a>;
+}
+
+/// The status and the body that come of a [`Call`].
+pub type Called<'a> = Pin<Box<dyn Future<Output = Result<(u16, Bytes)>> + 'a>>;
+
+/// A request to an issuer's API.
+pub struct Call<'a> {
+    /// Keeps its connections apart from all others.
+    pub name: &'a str,
+    /// The issuer's base URL.
+    pub base_url: &'a str,
+    /// It may be an address of this machine or network.
+    pub allow_private: bool,
+    /// The request, with a path below that.
+    pub request: http::Request<Bytes>,
 }
 
 /// The config and what is made of it.
@@ -139,6 +163,7 @@ impl State {
             leases: RefCell::new(Leases::load(&db, now)?),
             tasks: RefCell::new(Tasks::load(&db)?),
             names: RefCell::new(Names::load(&db)?),
+            decoys: Decoys::load(&db)?,
             credential_turn: tokio::sync::Mutex::default(),
             keeper: RefCell::default(),
             watcher: Watcher::default(),
@@ -206,6 +231,16 @@ impl State {
     pub fn tell_gateway(&self, gateway: Weak<dyn Upstreams>) {
         // Set once, at the start; there is one gateway.
         let _ = self.gateway.set(gateway);
+    }
+
+    /// Sends one request to an issuer's API: its answer's status and body.
+    ///
+    /// # Errors
+    /// There is no gateway, or it is [`crate::gateway::Gateway::call`]'s.
+    pub async fn call_issuer(&self, call: Call<'_>) -> Result<(u16, Bytes)> {
+        let gateway = self.gateway.get().and_then(Weak::upgrade);
+        let gateway = gateway.ok_or_else(|| Error::internal("there is no gateway to send a request with"))?;
+        gateway.call(call).await
     }
 
     /// Closes the upstream connections of an issuer, whose key changed or went away.

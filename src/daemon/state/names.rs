@@ -52,6 +52,12 @@ pub struct CredentialRecord {
     /// The keyed hash of its value, where it came out of a file.
     #[serde(default)]
     pub fingerprint: Option<String>,
+    /// What it is: the detection rule's name, where it came out of a file.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// When its value was revoked at its issuer, Unix milliseconds.
+    #[serde(default)]
+    pub revoked_ms: Option<i64>,
 }
 
 /// All of them.
