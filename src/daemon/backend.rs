@@ -1,7 +1,6 @@
 //! What the gateway asks of the daemon: who holds a token, what it may do, and the real key.
 
 use std::{
-    future::Future,
     rc::{Rc, Weak},
     time::Duration,
 };
