@@ -142,7 +142,8 @@ fn the_config_keeps_its_comments_and_the_list_says_what_is_watched() {
     }
     let listed = home.json("watch list");
     assert_eq!(listed["roots"][0]["path"], project.path().to_str().unwrap(), "{listed}");
-    assert_eq!((&listed["places"], &listed["folders"]), (&"notify".into(), &1.into()), "{listed}");
+    // How many more there are depends on the tools of whoever runs this.
+    assert!(listed["places"] == "notify" && listed["folders"].as_u64() >= Some(1), "{listed}");
     assert!(home.does("watch list").contains("places of assistants"));
     home.does(&format!("watch remove {}", project.path().display()));
     assert_eq!(home.json("watch list")["roots"].as_array().unwrap().len(), 0);

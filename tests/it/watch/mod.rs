@@ -15,7 +15,7 @@ use std::{
 use hallpass::watch::{Mode, Root, Seen, Watch, WatchConfig, WatchStatus};
 
 /// How long a condition may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A home with a watcher on it.
 pub struct Scene {
