@@ -82,7 +82,7 @@ fn put(made: &mut [u8], at: usize, byte: u8) {
 /// Which characters belong to one of the rule's words.
 fn marks(rule: &Rule, value: &[u8]) -> Vec<bool> {
     let mut marks = vec![false; value.len()];
-    for word in rule.words {
+    for word in &rule.words {
         for (at, part) in value.windows(word.len()).enumerate() {
             if part.eq_ignore_ascii_case(word.as_bytes()) {
                 marks.iter_mut().skip(at).take(word.len()).for_each(|mark| *mark = true);

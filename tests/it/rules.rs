@@ -90,6 +90,7 @@ fn every_rule_is_sound() {
         );
         assert!(!entry.provider.is_empty());
     }
+    assert_eq!(names.len(), rule::all().len(), "build.rs loses none");
     let routes: BTreeSet<String> =
         fs::read_dir("data/routes").unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     for rule in rule::all() {
