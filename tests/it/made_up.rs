@@ -78,6 +78,8 @@ fn alphabet(class: &str) -> Option<&'static str> {
         "HEX" => "0123456789ABCDEF",
         "alnum" => ALNUM,
         "loweralnum" => "abcdefghijklmnopqrstuvwxyz0123456789",
+        "x" => "x",
+        "X" => "X",
         "upperalnum" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
         "word" => WORD,
         "base32" => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
