@@ -198,6 +198,8 @@ fn a_hangup_reads_the_watch_table_again() {
     home.signal(rustix::process::Signal::HUP);
     project.write(".env", &format!("KEY={}\n", anthropic()));
     taken(&project, ".env");
+    // The take writes its issuer into the config; what is written over it meanwhile would be lost.
+    wait_until("the take is finished", || fs::read_to_string(&config).unwrap().contains("[issuers"));
     // One that is wrong changes nothing, and says where.
     for (bad, line) in [("mode = \"sometimes\"", 9), ("mode = \"notify\"\nmore = 1", 10), ("mode = 3", 9)] {
         fs::write(&config, format!("{MEMORY}\n{}", root.replace("mode = \"quarantine\"", bad))).unwrap();
