@@ -114,7 +114,9 @@ peers_start() {
   [ "${PEERS_STORE:-memory}" = memory ] ||
     sed -i "s/^kind = \"memory\"/kind = \"$PEERS_STORE\"\ncache = \"0s\"/" "$HALLPASS_HOME/config.toml"
 
-  "$HALLPASS" daemon >"$work/daemon.log" 2>&1 &
+  # A home of its own: whatever a test asks of the watcher, nobody's real files are below it.
+  mkdir "$work/user"
+  HOME="$work/user" "$HALLPASS" daemon >"$work/daemon.log" 2>&1 &
   daemon=$!
   pids="$pids $daemon"
   wait_for "the daemon" daemon_ready
