@@ -8,6 +8,7 @@ pub mod duration;
 pub mod edit;
 pub(crate) mod place;
 pub mod raw;
+mod watching;
 
 use std::{
     collections::BTreeMap,

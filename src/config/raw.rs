@@ -14,15 +14,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, Watching, duration,
+    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration,
     place::{Place, looks_secret},
+    watching,
 };
 use crate::{
-    api::{
-        credential::StoreKind,
-        problem::Code,
-        watch::{Mode, Root},
-    },
+    api::{credential::StoreKind, problem::Code},
     error::{Error, Result},
     gateway::catalogue::Route,
     policy::{
@@ -53,24 +50,7 @@ struct File {
     #[serde(default)]
     assistants: Vec<Spanned<Rule>>,
     #[serde(default)]
-    watch: Watch,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Watch {
-    places: Option<Mode>,
-    #[serde(default)]
-    root: Vec<RawRoot>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoot {
-    path: Spanned<String>,
-    mode: Mode,
-    #[serde(default)]
-    projects: bool,
+    watch: watching::Raw,
 }
 
 #[derive(Deserialize, Default)]
@@ -143,7 +123,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
     let issuers = issuers(file.issuers, &routes, &place)?;
     let grants = grants(file.grants, &issuers, &mut warnings, &place)?;
     let assistants = assistants(file.assistants, &place)?;
-    let watch = watching(file.watch, &place)?;
+    let watch = watching::check(file.watch, &place)?;
     let seconds = |value: Option<Spanned<String>>, default: Duration, least: u64, most: u64| match value {
         Some(value) => place.duration(&value, Duration::from_secs(least), Duration::from_secs(most)),
         None => Ok(default),
@@ -175,22 +155,6 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
         watch,
         warnings,
     })
-}
-
-fn watching(raw: Watch, place: &Place<'_>) -> Result<Watching> {
-    let mut roots: Vec<Root> = Vec::new();
-    for RawRoot { path, mode, projects } in raw.root {
-        let home = path.get_ref().strip_prefix("~/").and_then(|rest| Some(crate::sys::home()?.join(rest)));
-        let full = home.map_or_else(|| path.get_ref().clone(), |path| path.to_string_lossy().into_owned());
-        if !Path::new(&full).is_absolute() {
-            return Err(place.error(path.span(), "a watched path is absolute, or begins with ~/"));
-        }
-        if roots.iter().any(|root| root.path == full) {
-            return Err(place.error(path.span(), "this path is there twice"));
-        }
-        roots.push(Root { path: full, mode, projects });
-    }
-    Ok(Watching { places: raw.places, roots })
 }
 
 fn issuers(

@@ -22,7 +22,7 @@ use crate::{
     },
     error::{Error, Result},
     paths::Paths,
-    quarantine::{Expected, Quarantine, Settled, StoreVault},
+    quarantine::{Expected, Quarantine, StoreVault},
     scan::{Reported, allow, key, read},
     secret::Secret,
     store::Store,
@@ -75,7 +75,7 @@ pub struct Worker {
     fingerprints: Fingerprints,
     folder: PathBuf,
     store: Store,
-    quarantine: Option<(Quarantine, Vec<Settled>)>,
+    quarantine: Option<Quarantine>,
 }
 
 /// A file and the secrets in it, as they were when it was read.
@@ -123,9 +123,13 @@ impl Worker {
         if self.quarantine.is_none() {
             let vault = StoreVault::new(self.store.clone())
                 .map_err(|e| Error::new(Code::Io, format!("no timer for the store: {e}")))?;
-            self.quarantine = Some(Quarantine::open(&self.folder, Box::new(vault), sys::now)?);
+            let (quarantine, settled) = Quarantine::open(&self.folder, Box::new(vault), sys::now)?;
+            for one in settled {
+                tracing::info!("{}: what was cut off is settled: {:?}", one.item.path.display(), one.outcome);
+            }
+            self.quarantine = Some(quarantine);
         }
-        self.quarantine.as_mut().map(|(quarantine, _)| quarantine).ok_or_else(|| Error::internal("no quarantine"))
+        self.quarantine.as_mut().ok_or_else(|| Error::internal("no quarantine"))
     }
 
     /// What is in the file, but for what is allowed to stay.
