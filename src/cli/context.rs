@@ -9,7 +9,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::output;
-use crate::{client::Client, error::Result, paths::Paths};
+use crate::{
+    api::List,
+    client::Client,
+    error::{Error, Result},
+    paths::Paths,
+};
 
 /// The global flags.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +47,28 @@ impl Context {
     pub fn get<R: DeserializeOwned>(&self, path: &str, render: impl FnOnce(&R) -> String) -> Result<u8> {
         let mut client = self.client()?;
         if self.json { self.value(&client.get(path)?) } else { self.text(&render(&client.get(path)?)) }
+    }
+
+    /// Shows those things of the list at `path` that are kept.
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub fn list<R: DeserializeOwned>(
+        &self,
+        path: &str,
+        keep: impl Fn(&Value) -> bool,
+        render: impl FnOnce(&List<R>) -> String,
+    ) -> Result<u8> {
+        let mut answer: Value = self.client()?.get(path)?;
+        if let Some(items) = answer.get_mut("items").and_then(Value::as_array_mut) {
+            items.retain(keep);
+        }
+        if self.json {
+            return self.value(&answer);
+        }
+        let list = serde_json::from_value(answer)
+            .map_err(|_| Error::internal("the daemon's list is not one that this version can read"))?;
+        self.text(&render(&list))
     }
 
     /// Shows the answer to `POST path`.

@@ -48,7 +48,9 @@ pub struct RevokeArgs {
 
 pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
     match verb {
-        Verb::List { all } => cx.get("/v1/leases", |list: &List<Lease>| render_list(list, all, when::now())),
+        Verb::List { all } => {
+            cx.list("/v1/leases", |lease| all || lease["live"] == true, |list| render_list(list, when::now()))
+        }
         Verb::Show { id } => cx.get(&path(&id, ""), |lease| render(lease, when::now())),
         Verb::Revoke(RevokeArgs { id: Some(id), .. }) => cx.post(&path(&id, "/revoke"), &(), say),
         Verb::Revoke(RevokeArgs { token: true, .. }) => {
@@ -83,9 +85,9 @@ fn ends(lease: &Lease, now: jiff::Timestamp) -> String {
     }
 }
 
-fn render_list(list: &List<Lease>, all: bool, now: jiff::Timestamp) -> String {
+fn render_list(list: &List<Lease>, now: jiff::Timestamp) -> String {
     let mut rows = Rows::new(&["id", "principal", "may do", "task", "issued", "ends", "uses left"]);
-    for lease in list.items.iter().filter(|lease| all || lease.live) {
+    for lease in &list.items {
         let uses = lease.uses_left.map(|left| left.to_string()).unwrap_or_default();
         let (issued, ends) = (when::relative(&lease.issued_at, now), ends(lease, now));
         let task = lease.task.as_deref().unwrap_or_default();

@@ -41,7 +41,10 @@ mod when;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::{
+    api::problem::Code,
+    error::{Error, Result},
+};
 pub use context::Context;
 
 /// A credential agent: short-lived, scoped tokens instead of pasted API keys.
@@ -207,8 +210,26 @@ pub fn run(cli: Cli) -> Result<u8> {
 
 /// Says what is wrong with a command line, or shows the help it asks for; the exit code.
 pub fn usage(error: &clap::Error) -> u8 {
+    // What follows `--` is another command's.
+    let json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if json && error.use_stderr() {
+        let said = usage_error(&error.render().to_string());
+        output::error(&said, true);
+        return said.exit_code();
+    }
     let _ = error.print();
     u8::from(error.use_stderr()) * 2
+}
+
+/// What clap says to a person, as an error: the first paragraph is what is wrong, the rest is what to do.
+fn usage_error(text: &str) -> Error {
+    let (wrong, rest) = text.trim().split_once("\n\n").unwrap_or((text.trim(), ""));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let hint = match words(rest) {
+        rest if rest.is_empty() => "`hallpass --help` lists the commands".into(),
+        rest => rest,
+    };
+    Error::new(Code::Usage, words(wrong.trim_start_matches("error: "))).hint(hint)
 }
 
 /// The whole command, for completions and man pages.
@@ -223,6 +244,16 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistake_on_the_command_line_is_one_sentence_and_a_hint() {
+        let said = |line: &str| usage_error(&Cli::try_parse_from(line.split(' ')).unwrap_err().to_string());
+        let error = said("hallpass grant add bot --nonsense");
+        assert_eq!((error.exit_code(), error.detail.as_str()), (2, "unexpected argument '--nonsense' found"));
+        assert!(error.hint.unwrap().contains("Usage: hallpass grant add"));
+        let error = said("hallpass mint");
+        assert!(error.detail.contains("required arguments") && !error.detail.contains('\n'), "{}", error.detail);
     }
 
     #[test]

@@ -67,7 +67,9 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
             };
             cx.post("/v1/tasks", &body, |t: &Task| safe(&t.id))
         }
-        Verb::List { all } => cx.get("/v1/tasks", |list: &List<Task>| render_list(list, all, when::now())),
+        Verb::List { all } => {
+            cx.list("/v1/tasks", |task| all || task["ended_at"].is_null(), |list| render_list(list, when::now()))
+        }
         Verb::Show { id } => cx.get(&path(&id, ""), |t| render(t, when::now())),
         Verb::End { id } => cx.post(&path(&id, "/end"), &(), |t: &Task| {
             safe(&format!("task {:?} has ended, and its tokens with it", t.title))
@@ -121,9 +123,9 @@ pub fn word(reason: crate::task::EndReason) -> String {
     text.replace('-', " ")
 }
 
-fn render_list(list: &List<Task>, all: bool, now: jiff::Timestamp) -> String {
+fn render_list(list: &List<Task>, now: jiff::Timestamp) -> String {
     let mut rows = Rows::new(&["id", "title", "principal", "tokens", "started", "ends", "state"]);
-    for t in list.items.iter().filter(|t| all || t.ended_at.is_none()) {
+    for t in &list.items {
         let ends = if t.ended_at.is_some() { String::new() } else { when::relative(&t.expires_at, now) };
         let (tokens, started, state) = (t.live_leases.to_string(), when::relative(&t.started_at, now), state(t, now));
         rows.row(&[&t.id, &t.title, &t.principal, &tokens, &started, &ends, &state]);

@@ -40,6 +40,19 @@ fn mint_prints_the_token_and_nothing_else() {
     assert_ne!(child, token);
     home.run(["lease", "revoke", "--token"], &token).ok();
     assert_eq!(home.ok(["lease", "list"]), "no live tokens");
+    assert!(home.json("lease list")["items"].as_array().unwrap().is_empty());
+    assert_eq!(home.json("lease list --all")["items"].as_array().unwrap().len(), 2);
     assert!(home.ok(["audit", "query", "--event", "mint"]).contains("openai:chat"));
     home.ok(["audit", "verify"]);
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_a_problem_document_with_json() {
+    let home = Home::new("");
+    let ran = home.run(["--json", "lease", "list", "--nonsense"], "");
+    assert_eq!((ran.code(), ran.out()), (2, String::new()));
+    let problem: serde_json::Value = serde_json::from_str(&ran.err()).unwrap();
+    assert_eq!(problem["code"], "usage");
+    assert!(problem["detail"].as_str().unwrap().contains("--nonsense"), "{problem}");
+    assert!(home.run(["lease", "list", "--nonsense"], "").err().contains("Usage: hallpass lease list"));
 }
