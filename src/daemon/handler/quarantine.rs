@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{reference, rfc3339};
+use super::rfc3339;
 use crate::{
     api::{
         Done, List,
@@ -106,6 +106,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
             span: seen.span,
             credential: name.clone(),
             value: seen.value,
+            key: seen.key,
             kind: seen.kind.to_owned(),
             fingerprint: seen.fingerprint,
         });
@@ -179,7 +180,7 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         state.reload()?;
     }
     // Last, because it says that the rest was done.
-    item.holes.iter().try_for_each(|hole| reference::wrote(state, &item.target, &hole.credential))
+    state.note_references(item)
 }
 
 /// Finishes what an earlier run began, where there is a quarantine at all.
@@ -193,7 +194,7 @@ pub async fn resume(state: &Rc<State>) -> Result<()> {
     for (item, step) in items(state).await? {
         // What a person removed after it was finished stays removed.
         let finished = || {
-            let noted = |hole: &engine::Hole| reference::is_ours(state, &item.target, &hole.credential);
+            let noted = |hole: &engine::Hole| state.is_noted(&item.target, &hole.credential, None);
             item.holes.iter().map(noted).try_fold(true, |all, one| one.map(|one| all && one))
         };
         if step == engine::State::Quarantined && !finished()? {
@@ -235,6 +236,9 @@ pub async fn restore(state: &Rc<State>, caller: &Caller, id: &str) -> Result<Res
         watcher::leave(state, &item.target, &prints)?;
     }
     let done = keeper.run(move |worker| worker.quarantine()?.restore(&wanted).map_err(Error::from)).await?;
+    let others = items(state).await?;
+    let others = others.iter().filter(|(item, step)| *step == engine::State::Quarantined && item.id != id);
+    state.forget_references(&done.item, others.map(|(item, _)| item))?;
     Ok(Restored {
         id: id.to_owned(),
         path: done.item.path.display().to_string(),
