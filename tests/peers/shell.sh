@@ -77,10 +77,9 @@ hallpass quarantine --yes --all "$work/pasted" >"$notes" 2>&1 || fail "quarantin
 grep -qx 'PASTED_SECRET=hallpass:pasted-secret' "$work/pasted/.env" || fail "it was not taken"
 hallpass grant add human pasted-secret:release >/dev/null || fail "grant add"
 cp "$work/pasted/.env" "$work/cloned/.env"
-# A key that hallpass did not write gets nothing, even in its own file.
-echo 'OTHER=hallpass:pasted-secret' >>"$work/pasted/.env"
-# Puts the secret back, and takes it out again: both show in the shell that stands there.
+# A key that hallpass did not write gets nothing, even in its own file. Then puts the secret back, and takes it out again: both show in the shell that stands there.
 cat >"$work/back" <<'EOF'
+sed -i '/^OTHER=/d' "$PASTED/.env"
 id=$(hallpass --json quarantine list | jq -r '[.items[] | select(.state == "quarantined")][0].id')
 hallpass quarantine restore "$id" >/dev/null
 EOF
@@ -95,6 +94,7 @@ taken same unset'
 posix_pasted='
 look() { if [ "${PASTED_SECRET-}" = "$EXPECT" ]; then one=same; else one=${PASTED_SECRET-unset}; fi
   printf "%s %s %s\n" "$1" "$one" "${OTHER-unset}"; }
+echo OTHER=hallpass:pasted-secret >>"$PASTED/.env"
 cd "$PASTED/sub"; _hallpass_hook; look in
 cd /; _hallpass_hook; look outside
 cd "$LINKED/sub"; _hallpass_hook; look linked
@@ -109,6 +109,7 @@ function look
   set -l other unset; set -q OTHER; and set other $OTHER
   echo $argv[1] $one $other
 end
+echo OTHER=hallpass:pasted-secret >>$PASTED/.env
 cd $PASTED/sub; look in
 cd /; look outside
 cd $LINKED/sub; look linked
