@@ -260,6 +260,18 @@ mod tests {
     }
 
     #[test]
+    fn every_config_of_a_project_is_wanted() {
+        let roots = roots();
+        let catalogue = crate::surface::Catalogue::built_in().unwrap();
+        // Git's own folder is not entered: each command of git writes there.
+        for name in catalogue.project_names(crate::surface::Os::current()).iter().filter(|n| !n.starts_with(".git/")) {
+            let path = Path::new("/h/work/app").join(name.replace('*', "mine"));
+            assert_eq!(roots.file(&path), Some(Mode::Quarantine), "{name}");
+            assert!(roots.folder(path.parent().unwrap()), "{name}");
+        }
+    }
+
+    #[test]
     fn folders() {
         let roots = roots();
         for (path, watched) in [
