@@ -37,7 +37,7 @@ pub use restore::Restored;
 pub use settle::{Outcome, Settled};
 pub use take::{Expected, Replacement, Take};
 pub use vault::{StoreVault, Vault, VaultError};
-pub use write::BESIDE;
+pub use write::{BESIDE, is_beside};
 
 use crate::{
     api::problem::Code,
