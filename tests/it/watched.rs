@@ -249,7 +249,7 @@ fn a_whole_disk_or_home_is_refused_before_anything_is_looked_at() {
     }
     // The daemon says so itself, whoever asks.
     let body = r#"{"path": "/", "mode": "notify"}"#;
-    assert_eq!(home.api("POST", "/v1/watch", body).status, 400);
+    assert_eq!(home.api("POST", "/v1/watch", body).status, 422);
     assert_eq!(home.json("watch list")["roots"].as_array().unwrap().len(), 0);
     home.does(&format!("watch add --mode off {above}"));
     home.does("watch add --mode off /");
