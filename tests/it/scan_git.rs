@@ -169,7 +169,7 @@ fn a_hook_of_somebody_elses_is_left_alone() {
 fn what_a_cut_off_quarantine_left_is_said_and_stops_a_commit() {
     let repository = Repository::new();
     let name = ".hallpass-0123456789";
-    repository.write(name, &format!("T={}\n", token()));
+    repository.write(name, format!("T={}\n", token()));
     let ran = repository.hallpass(&["scan", "--json", "."], "");
     assert!(ran.code() == 1 && ran.out().is_empty(), "{}{}", ran.out(), ran.err());
     assert!(ran.err().contains(name) && ran.err().contains("cut off"), "{}", ran.err());
@@ -177,6 +177,6 @@ fn what_a_cut_off_quarantine_left_is_said_and_stops_a_commit() {
     let ran = repository.hallpass(&["scan", "--staged"], "");
     assert!(ran.code() == 1 && ran.err().contains("cut off"), "{}", ran.err());
     // Another name of that beginning is looked at as any file.
-    repository.write(".hallpass-mine", &format!("T={}\n", token()));
+    repository.write(".hallpass-mine", format!("T={}\n", token()));
     assert_eq!(repository.hallpass(&["scan", ".hallpass-mine"], "").code(), 5);
 }
