@@ -1,10 +1,12 @@
 # hallpass hook for bash: eval "$(hallpass shell-init bash)" in ~/.bashrc
 #
-# Entering a trusted project makes its tokens appear; leaving ends them and gives the variables their
-# old values back. Starts no process while there is no .hallpass.toml above the working folder.
+# Entering a trusted project, or a folder with a .env file that hallpass wrote references into, makes its tokens
+# appear; leaving ends them and gives the variables their old values back. Starts no process anywhere else: whether a
+# folder is one of those, the daemon's list says, which is read before each prompt.
 
-_hallpass_dir=''
+_hallpass_found=''
 _hallpass_pwd=''
+_hallpass_list=''
 declare -gA _hallpass_old=()
 
 # Remembers variables as they are: x for exported, s for set, nothing for unset.
@@ -34,24 +36,49 @@ _hallpass_restore() {
   _hallpass_old=()
 }
 
+# The daemon's list of folders with references, each with a mark of what is there.
+_hallpass_read() {
+  local text=()
+  [[ -s ${_hallpass_references-} ]] && mapfile -d '' -t text <"$_hallpass_references" 2>/dev/null
+  REPLY=${text[0]-}
+}
+
+# What the working folder has: the project above it, and the nearest folder on the list, with its mark. Above other
+# .env files or a work tree nothing is looked for, as in `hallpass env`.
 _hallpass_find() {
-  local dir=$PWD
+  local dir=$PWD name rest
+  REPLY=''
   while :; do
     if [[ -e $dir/.hallpass.toml ]]; then
       REPLY=$dir
-      return 0
+      break
     fi
     [[ -z $dir || $dir == / ]] && break
     dir=${dir%/*}
   done
-  REPLY=''
-  return 1
+  [[ -n $_hallpass_list ]] || return 0
+  # The list has folders as they are behind every link.
+  dir=$PWD
+  while [[ -n $dir && ! -L $dir ]]; do dir=${dir%/*}; done
+  if [[ -n $dir ]]; then dir=$(pwd -P); else dir=$PWD; fi
+  while [[ -n $dir && $dir != / ]]; do
+    rest=$'\n'$_hallpass_list
+    if [[ $rest == *$'\n'"$dir"$'\t'* ]]; then
+      rest=${rest#*$'\n'"$dir"$'\t'}
+      REPLY+=$'\n'$dir$'\t'${rest%%$'\n'*}
+      return 0
+    fi
+    for name in .git .env.local .env.development.local .env.development .env .dev.vars .envrc; do
+      [[ -e $dir/$name ]] && return 0
+    done
+    dir=${dir%/*}
+  done
 }
 
 _hallpass_leave() {
   local task=${HALLPASS_TASK-}
-  [[ -z $_hallpass_dir ]] && return
-  _hallpass_dir=''
+  [[ -z $_hallpass_found ]] && return
+  _hallpass_found=''
   [[ ${HALLPASS_HOOK-} == "$$" ]] || return
   unset -v HALLPASS_HOOK HALLPASS_TASK HALLPASS_TASK_TITLE HALLPASS_EXPIRES HALLPASS_UNTIL HALLPASS_VARS
   _hallpass_restore
@@ -60,8 +87,8 @@ _hallpass_leave() {
 
 _hallpass_enter() {
   local script
-  _hallpass_dir=$1
-  # Within `hallpass exec`, or below a shell that is in the project, the task is there already.
+  _hallpass_found=$1
+  # Within `hallpass exec`, or below a shell that is in the folder, the task is there already.
   [[ -n ${HALLPASS_TASK-} ]] && return
   if script=$(command hallpass env --hook --shell bash); then
     eval "$script"
@@ -72,10 +99,12 @@ _hallpass_enter() {
 _hallpass_hook() {
   local status=$?
   _hallpass_tell
-  if [[ $PWD != "$_hallpass_pwd" ]]; then
+  _hallpass_read
+  if [[ $PWD != "$_hallpass_pwd" || $REPLY != "$_hallpass_list" ]]; then
     _hallpass_pwd=$PWD
+    _hallpass_list=$REPLY
     _hallpass_find
-    if [[ $REPLY != "$_hallpass_dir" ]]; then
+    if [[ $REPLY != "$_hallpass_found" ]]; then
       _hallpass_leave
       [[ -n $REPLY ]] && _hallpass_enter "$REPLY"
     fi

@@ -1,9 +1,11 @@
 # hallpass hook for fish: hallpass shell-init fish | source in ~/.config/fish/config.fish
 #
-# Entering a trusted project makes its tokens appear; leaving ends them and gives the variables their
-# old values back. Starts no process while there is no .hallpass.toml above the working folder.
+# Entering a trusted project, or a folder with a .env file that hallpass wrote references into, makes its tokens
+# appear; leaving ends them and gives the variables their old values back. Starts no process anywhere else: whether a
+# folder is one of those, the daemon's list says, which is read before each prompt.
 
-set -g _hallpass_dir ''
+set -g _hallpass_found
+set -g _hallpass_list
 set -g _hallpass_names
 
 # Remembers variables as they are: x for exported, s for set, nothing for unset.
@@ -36,22 +38,39 @@ function _hallpass_restore
     set -g _hallpass_names
 end
 
+# What the working folder has: the project above it, and the nearest folder on the list, with its mark. Above other
+# .env files or a work tree nothing is looked for, as in `hallpass env`.
 function _hallpass_find
     set -l dir $PWD
     while test -n "$dir"
         if test -e "$dir/.hallpass.toml"
             echo $dir
-            return 0
+            break
         end
         set dir (string replace -r '/[^/]*$' '' -- $dir)
     end
-    test -e /.hallpass.toml; and echo /
-    return 1
+    test -z "$dir" -a -e /.hallpass.toml; and echo /
+    test -n "$_hallpass_list"; or return 0
+    # The list has folders as they are behind every link.
+    set dir (pwd -P)
+    while test -n "$dir" -a "$dir" != /
+        for line in $_hallpass_list
+            if test (string split -m 1 \t -- $line)[1] = "$dir"
+                echo $line
+                return 0
+            end
+        end
+        for name in .git .env.local .env.development.local .env.development .env .dev.vars .envrc
+            test -e "$dir/$name"; and return 0
+        end
+        set dir (string replace -r '/[^/]*$' '' -- $dir)
+    end
+    return 0
 end
 
 function _hallpass_leave
-    test -n "$_hallpass_dir"; or return 0
-    set -g _hallpass_dir ''
+    test -n "$_hallpass_found"; or return 0
+    set -g _hallpass_found
     test "$HALLPASS_HOOK" = "$fish_pid"; or return 0
     set -l task $HALLPASS_TASK
     set -e HALLPASS_HOOK
@@ -66,8 +85,8 @@ function _hallpass_leave
 end
 
 function _hallpass_enter
-    set -g _hallpass_dir $argv[1]
-    # Within `hallpass exec`, or below a shell that is in the project, the task is there already.
+    set -g _hallpass_found $argv
+    # Within `hallpass exec`, or below a shell that is in the folder, the task is there already.
     set -q HALLPASS_TASK; and return 0
     set -l script (command hallpass env --hook --shell fish)
     and begin
@@ -78,11 +97,30 @@ function _hallpass_enter
 end
 
 function _hallpass_hook --on-variable PWD
+    _hallpass_read
     set -l found (_hallpass_find)
-    if test "$found" != "$_hallpass_dir"
+    if test "$found" != "$_hallpass_found"
         _hallpass_leave
         test -n "$found"; and _hallpass_enter $found
     end
+    return 0
+end
+
+# The daemon's list of folders with references, each with a mark of what is there.
+function _hallpass_read
+    set -g _hallpass_list
+    test -s "$_hallpass_references"; or return 0
+    while read -l line
+        set -ga _hallpass_list $line
+    end <$_hallpass_references
+    return 0
+end
+
+# What the daemon wrote, or put back, in the folder where the shell is.
+function _hallpass_look --on-event fish_prompt
+    set -l before $_hallpass_list
+    _hallpass_read
+    test "$before" = "$_hallpass_list"; or _hallpass_hook
     return 0
 end
 

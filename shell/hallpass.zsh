@@ -1,10 +1,11 @@
 # hallpass hook for zsh: eval "$(hallpass shell-init zsh)" in ~/.zshrc
 #
-# Entering a trusted project makes its tokens appear; leaving ends them and gives the variables their
-# old values back. Starts no process while there is no .hallpass.toml above the working folder.
+# Entering a trusted project, or a folder with a .env file that hallpass wrote references into, makes its tokens
+# appear; leaving ends them and gives the variables their old values back. Starts no process anywhere else: whether a
+# folder is one of those, the daemon's list says, which is read before each prompt.
 
 zmodload zsh/datetime
-typeset -g _hallpass_dir='' _hallpass_pwd=''
+typeset -g _hallpass_found='' _hallpass_pwd='' _hallpass_list=''
 typeset -gA _hallpass_old
 
 # Remembers variables as they are: x for exported, s for set, nothing for unset.
@@ -36,25 +37,50 @@ _hallpass_restore() {
   _hallpass_old=()
 }
 
+# The daemon's list of folders with references, each with a mark of what is there.
+_hallpass_read() {
+  emulate -L zsh
+  REPLY=''
+  [[ -s ${_hallpass_references-} ]] && REPLY=$(<$_hallpass_references) 2>/dev/null
+  return 0
+}
+
+# What the working folder has: the project above it, and the nearest folder on the list, with its mark. Above other
+# .env files or a work tree nothing is looked for, as in `hallpass env`.
 _hallpass_find() {
   emulate -L zsh
-  local dir=$PWD
+  local dir=$PWD name rest
+  REPLY=''
   while true; do
     if [[ -e $dir/.hallpass.toml ]]; then
       REPLY=$dir
-      return 0
+      break
     fi
     [[ -z $dir || $dir == / ]] && break
     dir=${dir%/*}
   done
-  REPLY=''
-  return 1
+  [[ -n $_hallpass_list ]] || return 0
+  # The list has folders as they are behind every link.
+  dir=${PWD:A}
+  while [[ -n $dir && $dir != / ]]; do
+    rest=$'\n'$_hallpass_list
+    if [[ $rest == *$'\n'"$dir"$'\t'* ]]; then
+      rest=${rest#*$'\n'"$dir"$'\t'}
+      REPLY+=$'\n'$dir$'\t'${rest%%$'\n'*}
+      return 0
+    fi
+    for name in .git .env.local .env.development.local .env.development .env .dev.vars .envrc; do
+      [[ -e $dir/$name ]] && return 0
+    done
+    dir=${dir%/*}
+  done
+  return 0
 }
 
 _hallpass_leave() {
   local task=${HALLPASS_TASK-}
-  [[ -z $_hallpass_dir ]] && return 0
-  _hallpass_dir=''
+  [[ -z $_hallpass_found ]] && return 0
+  _hallpass_found=''
   [[ ${HALLPASS_HOOK-} == "$$" ]] || return 0
   unset HALLPASS_HOOK HALLPASS_TASK HALLPASS_TASK_TITLE HALLPASS_EXPIRES HALLPASS_UNTIL HALLPASS_VARS
   _hallpass_restore
@@ -64,8 +90,8 @@ _hallpass_leave() {
 
 _hallpass_enter() {
   local script
-  _hallpass_dir=$1
-  # Within `hallpass exec`, or below a shell that is in the project, the task is there already.
+  _hallpass_found=$1
+  # Within `hallpass exec`, or below a shell that is in the folder, the task is there already.
   [[ -n ${HALLPASS_TASK-} ]] && return 0
   if script=$(command hallpass env --hook --shell zsh); then
     eval "$script"
@@ -77,10 +103,12 @@ _hallpass_enter() {
 _hallpass_hook() {
   local REPLY
   _hallpass_tell
-  if [[ $PWD != "$_hallpass_pwd" ]]; then
+  _hallpass_read
+  if [[ $PWD != "$_hallpass_pwd" || $REPLY != "$_hallpass_list" ]]; then
     _hallpass_pwd=$PWD
+    _hallpass_list=$REPLY
     _hallpass_find
-    if [[ $REPLY != "$_hallpass_dir" ]]; then
+    if [[ $REPLY != "$_hallpass_found" ]]; then
       _hallpass_leave
       [[ -n $REPLY ]] && _hallpass_enter "$REPLY"
     fi

@@ -88,6 +88,11 @@ impl Paths {
         self.state_dir.join("notices")
     }
 
+    /// The folders in which the shell hooks ask for variables: a folder, a tab and a mark on each line.
+    pub fn references(&self) -> PathBuf {
+        self.state_dir.join("references")
+    }
+
     /// Which decoy belongs to which file: one JSON object on each line.
     pub fn decoys(&self) -> PathBuf {
         self.state_dir.join("decoys")

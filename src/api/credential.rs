@@ -86,6 +86,10 @@ pub struct RevokeUpstream {
     /// Only say what would be done.
     #[serde(default)]
     pub dry_run: bool,
+    /// The base URL of the issuer that the key belongs to. Needed where a server of one's own has the same keys and the
+    /// config does not say whose this one is.
+    #[serde(default)]
+    pub base_url: Option<String>,
 }
 
 /// The answer to it.
@@ -99,6 +103,8 @@ pub struct RevokedUpstream {
     pub request: String,
     /// What else ends with it.
     pub effect: String,
+    /// Nothing says that it is a key of this base URL: it is sent there only when the request names it.
+    pub assumed: Option<String>,
     /// The page where a person sees it.
     pub page: Option<String>,
     /// When it was revoked (RFC 3339); nothing for a dry run.

@@ -14,7 +14,7 @@ use crate::{
         kind::FileKind,
         parse::{self, Document},
     },
-    quarantine::{in_url, parse_reference},
+    quarantine::{ENV_FILES, in_url, parse_reference},
     scan::read,
 };
 
@@ -102,8 +102,7 @@ impl References {
 
 /// The folder's files that tools load, the strongest first.
 fn env_files(folder: &Path) -> Vec<PathBuf> {
-    let names = [".env.local", ".env.development.local", ".env.development", ".env", ".dev.vars", ".envrc"];
-    names.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
+    ENV_FILES.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
 }
 
 fn pairs(document: &Document, bytes: &[u8]) -> Vec<(String, String)> {

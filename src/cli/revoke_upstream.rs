@@ -19,6 +19,9 @@ use crate::{
 pub struct Args {
     /// The credential's name
     credential: String,
+    /// The issuer's base URL, where a server of your own has keys of the same form and the config does not say whose it is
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -29,16 +32,19 @@ pub struct Args {
 
 pub fn run(cx: &Context, args: Args) -> Result<u8> {
     let path = format!("/v1/credentials/{}/revoke-upstream", segment(&args.credential));
-    let dry = RevokeUpstream { dry_run: true };
-    if args.dry_run {
+    let Args { credential: _, mut base_url, yes, dry_run } = args;
+    let dry = RevokeUpstream { dry_run: true, base_url: base_url.clone() };
+    if dry_run {
         return cx.post(&path, &dry, render_plan);
     }
-    if !args.yes {
+    if !yes {
         let plan: RevokedUpstream = cx.client()?.post(&path, &dry)?;
         output::note(&render_plan(&plan));
         input::confirm(&format!("Revoke {} for good?", safe(&plan.name)), false)?;
+        // A person has seen where it goes.
+        base_url = base_url.or(plan.assumed);
     }
-    cx.post(&path, &RevokeUpstream { dry_run: false }, render_done)
+    cx.post(&path, &RevokeUpstream { dry_run: false, base_url }, render_done)
 }
 
 fn render_plan(plan: &RevokedUpstream) -> String {
@@ -49,6 +55,12 @@ fn render_plan(plan: &RevokedUpstream) -> String {
         safe(&plan.request),
         safe(&plan.effect)
     );
+    if let Some(base_url) = &plan.assumed {
+        text.push_str(&format!(
+            "\nNothing says that it is a key of {}: a server of your own is named with --base-url URL.",
+            safe(base_url)
+        ));
+    }
     if let Some(at) = &plan.revoked_at {
         text.push_str(&format!("\nIt was revoked already, {}.", safe(at)));
     }

@@ -27,11 +27,13 @@ enum Shell {
 pub fn run(args: &Args) -> Result<u8> {
     // The hooks are files as they are; what differs by machine stands before them.
     if let Ok(paths) = crate::paths::Paths::find() {
-        let (name, value) = ("_hallpass_notices", paths.notices().to_string_lossy().into_owned());
-        output::line(&match args.shell {
-            Shell::Bash | Shell::Zsh => format!("{name}={}", quote(&value)),
-            Shell::Fish => format!("set -g {name} {}", quote(&value).replace("'\\''", "\\'")),
-        })?;
+        for (name, path) in [("_hallpass_notices", paths.notices()), ("_hallpass_references", paths.references())] {
+            let value = quote(&path.to_string_lossy());
+            output::line(&match args.shell {
+                Shell::Bash | Shell::Zsh => format!("{name}={value}"),
+                Shell::Fish => format!("set -g {name} {}", value.replace("'\\''", "\\'")),
+            })?;
+        }
     }
     output::raw(match args.shell {
         Shell::Bash => include_bytes!("../../shell/hallpass.bash"),

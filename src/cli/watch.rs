@@ -83,6 +83,11 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::List => cx.get("/v1/watch", render),
         Verb::Add(add) => {
             let path = absolute(&add.path)?;
+            if add.mode != ModeName::Off {
+                // Said before the preview looks through all of it; the daemon checks it for every client.
+                let homes: Vec<PathBuf> = [crate::sys::home(), std::env::home_dir()].into_iter().flatten().collect();
+                crate::watch::wide::check(Path::new(&path), add.projects, &homes)?;
+            }
             if add.mode == ModeName::Quarantine {
                 agree(cx, std::slice::from_ref(&add.path), add.yes)?;
             }

@@ -39,6 +39,9 @@ pub struct Hole {
     pub at: usize,
     /// The credential that has its value.
     pub credential: String,
+    /// The key that it was the value of, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What it is: the rule's name.
     pub kind: String,
     /// Its keyed hash.

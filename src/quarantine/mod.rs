@@ -32,12 +32,12 @@ use std::{fs::File, path::Path};
 pub use diff::mask;
 pub use error::{PurgeError, RestoreError, TakeError};
 pub use item::{Hole, Item, State};
-pub use reference::{in_url, parse_reference, reference};
+pub use reference::{ENV_FILES, in_url, is_env_file, parse_reference, reference};
 pub use restore::Restored;
 pub use settle::{Outcome, Settled};
 pub use take::{Expected, Replacement, Take};
 pub use vault::{StoreVault, Vault, VaultError};
-pub use write::BESIDE;
+pub use write::{BESIDE, is_beside};
 
 use crate::{
     api::problem::Code,

@@ -3,16 +3,25 @@
 //! Owns its form, and reading it back. A name holds lower case letters, digits, `.`, `_` and `-`
 //! ([`is_name`]), so a reference needs no escape in any kind of file.
 
-use std::ops::Range;
+use std::{ffi::OsStr, ops::Range};
 
 use crate::{
     detect::{kind::FileKind, parse::Quote},
     principal::is_name,
 };
 
+/// The files of a folder whose references `exec`, `env` and the shell hooks resolve, the strongest first.
+pub const ENV_FILES: &[&str] =
+    &[".env.local", ".env.development.local", ".env.development", ".env", ".dev.vars", ".envrc"];
+
 const PLAIN: &str = "hallpass:";
 /// In a URL a bare colon would end the user's name.
 const IN_URL: &str = "hallpass%3A";
+
+/// True for the name of such a file.
+pub fn is_env_file(name: &OsStr) -> bool {
+    ENV_FILES.iter().any(|known| name == *known)
+}
 
 /// The reference to a credential, in the form that the file takes where the secret stood. `in_url` says that the
 /// secret was part of a URL, such as its password.

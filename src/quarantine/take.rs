@@ -45,6 +45,8 @@ pub struct Replacement {
     pub value: Secret,
     /// What stands there instead ([`super::reference`], or a decoy).
     pub text: Vec<u8>,
+    /// The key that it is the value of, where it is known.
+    pub key: Option<String>,
     /// What it is: the rule's name.
     pub kind: String,
     /// Its keyed hash.
@@ -196,6 +198,7 @@ fn plan(take: &Take) -> Result<Plan, TakeError> {
         end: replacement.span.end,
         at: new.start,
         credential: replacement.credential.clone(),
+        key: replacement.key.clone(),
         kind: replacement.kind.clone(),
         fingerprint: replacement.fingerprint.clone(),
         replacement: replacement.text.clone(),

@@ -79,6 +79,7 @@ fn take_of(path: &Path, bytes: &[u8], values: &[(&str, &str)]) -> Take {
                 credential: (*name).into(),
                 value: Secret::take_string((*value).into()),
                 text: reference(name, FileKind::Dotenv, Quote::None, false),
+                key: None,
                 kind: "test".into(),
                 fingerprint: "f".into(),
             });
@@ -238,6 +239,7 @@ fn ten_thousand_secrets_go_at_once() {
             credential: name.clone(),
             value: Secret::take_string(value.clone()),
             text: reference(name, FileKind::Dotenv, Quote::Single, false),
+            key: None,
             kind: "test".into(),
             fingerprint: String::new(),
         });

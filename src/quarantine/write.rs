@@ -5,7 +5,7 @@
 //! wrote in between is put back. A file that another name or a mount holds on to is written in place.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::PermissionsExt,
@@ -29,6 +29,13 @@ const MOST_EXCHANGES: u32 = 100;
 
 /// The beginning of the name of the file that is written beside another one. A watcher need not look at it.
 pub const BESIDE: &str = ".hallpass-";
+
+/// True for the name of such a file. One that is there for longer than a moment was left by a take or a restore that
+/// was cut off, and may hold the secrets: [`super::Quarantine::settle`] finishes it.
+pub fn is_beside(name: &OsStr) -> bool {
+    let id = name.to_str().and_then(|name| name.strip_prefix(BESIDE));
+    id.is_some_and(|id| id.len() == 10 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
 
 /// The name of the file beside, for an item.
 pub(super) fn beside(id: &str) -> OsString {

@@ -25,7 +25,10 @@ use std::{
 
 use serde::Serialize;
 
-use crate::detect::{Class, Detector, Finding, fingerprint::Fingerprints};
+use crate::{
+    detect::{Class, Detector, Finding, fingerprint::Fingerprints},
+    quarantine::is_beside,
+};
 use read::{Read, Unread};
 
 /// One finding, as it is reported.
@@ -89,6 +92,10 @@ pub struct Progress {
     pub found: AtomicU64,
 }
 
+/// What is said of a file that a quarantine left: it is no finding of its own, and no commit may have it.
+const CUT_OFF: &str = "a quarantine was cut off here, and this file of its may hold the secret; \
+                       `hallpass quarantine list` finishes it";
+
 /// What a scan uses.
 pub struct Scan<'a> {
     /// The engine.
@@ -120,6 +127,10 @@ impl Scan<'_> {
     }
 
     fn one(&self, path: &Path, allow: &allow::Files, report: &Mutex<Report>) {
+        if path.file_name().is_some_and(is_beside) {
+            lock(report).unreadable.push((path.to_path_buf(), CUT_OFF.into()));
+            return;
+        }
         let bytes = match read::file(path, self.max_size) {
             Ok(Read { bytes, .. }) => bytes,
             Err(why) => {

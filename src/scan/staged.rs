@@ -16,6 +16,7 @@ use super::{Report, Reported, Scan, read};
 use crate::{
     api::problem::Code,
     error::{Error, Result},
+    quarantine::is_beside,
 };
 
 /// A staged file.
@@ -41,6 +42,10 @@ pub fn scan(scan: &Scan<'_>) -> Result<Report> {
     let mut report = Report::default();
     let allow = super::allow::Files::default();
     contents(&files, scan.max_size, |file, bytes| {
+        if file.path.file_name().is_some_and(is_beside) {
+            report.unreadable.push((root.join(&file.path), super::CUT_OFF.into()));
+            return Ok(());
+        }
         let Some(bytes) = bytes else {
             report.huge += 1;
             return Ok(());

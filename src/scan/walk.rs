@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
+use crate::surface;
+
 /// Folders with no files of the user's own: caches, dependencies, build output, git's objects.
 const SKIPPED: &[&str] = &[
     "node_modules",
@@ -49,38 +51,8 @@ const SKIPPED_INSIDE: &[(&str, &[&str])] = &[
     (".m2", &["repository", "wrapper"]),
 ];
 
-/// Folders whose configs are looked at although git ignores them.
-const CONFIG_FOLDERS: &[&str] = &[
-    ".claude",
-    ".codex",
-    ".cursor",
-    ".gemini",
-    ".qwen",
-    ".vscode",
-    ".idea",
-    ".zed",
-    ".continue",
-    ".cline",
-    ".roo",
-    ".kilocode",
-    ".kiro",
-    ".windsurf",
-    ".codeium",
-    ".aider",
-    ".goose",
-    ".amp",
-    ".factory",
-    ".junie",
-    ".opencode",
-    ".crush",
-    ".pi",
-    ".aws",
-    ".docker",
-    ".kube",
-    ".azure",
-    ".config",
-    ".secrets",
-];
+/// Folders whose configs are looked at although git ignores them, besides those that the surface catalogue names.
+const MORE_CONFIG_FOLDERS: &[&str] = &[".aider", ".crush", ".goose", ".idea", ".kilocode", ".opencode", ".secrets"];
 
 /// Calls `each` for every file, from several threads, and `failed` for what could not be looked at.
 pub fn files(paths: &[PathBuf], each: &(dyn Fn(&Path) + Sync), failed: &(dyn Fn(PathBuf, String) + Sync)) {
@@ -143,7 +115,9 @@ pub fn is_kept_on_purpose(path: &Path) -> bool {
             .parent()
             .into_iter()
             .flat_map(Path::components)
-            .any(|part| part.as_os_str().to_str().is_some_and(|part| CONFIG_FOLDERS.contains(&part)))
+            .filter_map(|part| part.as_os_str().to_str())
+            .any(|part| surface::is_config_folder(part) || MORE_CONFIG_FOLDERS.contains(&part))
+        || surface::is_project_config(path)
 }
 
 fn is_skipped(entry: &DirEntry) -> bool {
@@ -213,5 +187,26 @@ mod tests {
             "src/a.rs",
         ];
         assert_eq!(once, BTreeSet::from(wanted));
+    }
+    #[test]
+    fn configs_of_every_assistant_are_seen_though_all_is_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = surface::Catalogue::built_in().unwrap();
+        let names = catalogue.project_names(surface::Os::current());
+        // Git's own folder is not entered.
+        let wanted: BTreeSet<String> =
+            names.iter().filter(|name| !name.starts_with(".git/")).map(|name| name.replace('*', "mine")).collect();
+        for name in wanted.iter().map(String::as_str).chain([".gitignore", "other.json", "src/settings.json"]) {
+            fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            fs::write(folder.path().join(name), "*").unwrap();
+        }
+        let seen = Mutex::new(BTreeSet::new());
+        let each = |path: &Path| {
+            let name = path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned();
+            assert!(seen.lock().unwrap().insert(name), "{path:?} twice");
+        };
+        files(&[folder.path().to_path_buf()], &each, &|path, why| panic!("{path:?}: {why}"));
+        assert_eq!(seen.into_inner().unwrap(), wanted);
+        assert!(!MORE_CONFIG_FOLDERS.iter().any(|folder| surface::is_config_folder(folder)), "it is in the catalogue");
     }
 }

@@ -4,8 +4,10 @@
 //! environment of its own; what is there is the caller's to find out.
 
 mod expand;
+mod kept;
 
 pub use expand::{Os, expand};
+pub use kept::{is_config_folder, is_project_config, is_project_config_name};
 
 use std::path::{Path, PathBuf};
 
@@ -137,7 +139,7 @@ pub enum OnWrite {
 }
 
 /// All surfaces.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     surfaces: Vec<Surface>,
 }

@@ -18,6 +18,7 @@ mod roots;
 mod rounds;
 mod volume;
 mod walk;
+pub mod wide;
 mod worker;
 
 use std::{

@@ -1,13 +1,14 @@
 //! Which files are looked at, and which folders are not, by their names alone.
 //!
-//! Pure tables. A name that is wrongly let through costs one look at a file; a folder that is wrongly entered
+//! Pure tables, and what the surface catalogue says. A name that is wrongly let through costs one look at a file; a folder that is wrongly entered
 //! costs a watch for each folder below it.
 
 use std::ffi::OsStr;
 
+use crate::surface;
+
 /// Folders that are never watched: what tools download, build and cache, and the insides of version control.
 const IGNORED: &[&str] = &[
-    ".bundle",
     ".bzr",
     ".cache",
     ".direnv",
@@ -137,7 +138,10 @@ pub fn is_candidate(name: &OsStr) -> bool {
     if NEVER.contains(&name) {
         return false;
     }
-    is_environment(name) || NAMES.contains(&name) || ending(name).is_some_and(|ending| ENDINGS.contains(&ending))
+    is_environment(name)
+        || NAMES.contains(&name)
+        || ending(name).is_some_and(|ending| ENDINGS.contains(&ending))
+        || surface::is_project_config_name(name)
 }
 
 /// True for a folder that is never entered, unless somebody named it as a root.
@@ -216,6 +220,7 @@ mod tests {
             ".my.cnf",
             "config.fish",
             "tasks.json5",
+            ".bazelrc",
         ] {
             assert!(is_candidate(OsStr::new(name)), "{name}");
         }

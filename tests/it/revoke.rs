@@ -154,3 +154,22 @@ fn without_an_api_the_page_is_told() {
     let problem = home.fails("revoke-upstream stripe --yes", 1, "invalid_value");
     assert!(problem["hint"].as_str().unwrap().contains("https://dashboard.stripe.com/apikeys"), "{problem}");
 }
+
+/// The form of GitHub's tokens is the same on GitHub Enterprise Server: which of the two it is, a person says.
+#[test]
+fn a_key_that_may_be_a_servers_of_ones_own_goes_only_where_it_is_named() {
+    let upstream = Upstream::judging(github);
+    let home = Home::started();
+    quarantined(&home);
+    let plan = home.json("revoke-upstream github --dry-run");
+    assert_eq!(plan["assumed"], "https://api.github.com", "{plan}");
+    let problem = home.fails("revoke-upstream github --yes", 1, "invalid_value");
+    assert!(problem["hint"].as_str().unwrap().contains("--base-url https://api.github.com"), "{problem}");
+    for wrong in ["ftp://x", "https://u:p@x"] {
+        home.fails(&format!("revoke-upstream github --yes --base-url {wrong}"), 1, "invalid_value");
+    }
+    assert!(home.json("credential show github")["revoked_at"].is_null());
+    home.does(&format!("revoke-upstream github --yes --base-url http://127.0.0.1:{}", upstream.port));
+    assert_eq!(upstream.count(), 1);
+    assert!(home.json("credential show github")["revoked_at"].is_string());
+}

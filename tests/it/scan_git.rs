@@ -164,3 +164,19 @@ fn a_hook_of_somebody_elses_is_left_alone() {
     assert!(ran.err().contains("hallpass scan --staged || exit 1"), "{}", ran.err());
     assert_eq!(fs::read_to_string(&hook).unwrap(), "#!/bin/sh\nnpx lint-staged\n");
 }
+
+#[test]
+fn what_a_cut_off_quarantine_left_is_said_and_stops_a_commit() {
+    let repository = Repository::new();
+    let name = ".hallpass-0123456789";
+    repository.write(name, format!("T={}\n", token()));
+    let ran = repository.hallpass(&["scan", "--json", "."], "");
+    assert!(ran.code() == 1 && ran.out().is_empty(), "{}{}", ran.out(), ran.err());
+    assert!(ran.err().contains(name) && ran.err().contains("cut off"), "{}", ran.err());
+    repository.git(&["add", name]).ok();
+    let ran = repository.hallpass(&["scan", "--staged"], "");
+    assert!(ran.code() == 1 && ran.err().contains("cut off"), "{}", ran.err());
+    // Another name of that beginning is looked at as any file.
+    repository.write(".hallpass-mine", format!("T={}\n", token()));
+    assert_eq!(repository.hallpass(&["scan", ".hallpass-mine"], "").code(), 5);
+}

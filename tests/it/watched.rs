@@ -238,3 +238,19 @@ fn what_waits_for_a_locked_store_is_taken_once_it_is_open() {
     taken(&project, ".env");
     wait_until("only the likely one is left", || findings(&home).len() == 1);
 }
+
+#[test]
+fn a_whole_disk_or_home_is_refused_before_anything_is_looked_at() {
+    let home = Home::started();
+    let above = home.path().parent().unwrap().to_str().unwrap().to_owned();
+    for path in ["/", "/proc"] {
+        let problem = home.fails(&format!("watch add --yes {path}"), 1, "invalid_value");
+        assert!(problem["hint"].as_str().unwrap().contains("your projects"), "{problem}");
+    }
+    // The daemon says so itself, whoever asks.
+    let body = r#"{"path": "/", "mode": "notify"}"#;
+    assert_eq!(home.api("POST", "/v1/watch", body).status, 422);
+    assert_eq!(home.json("watch list")["roots"].as_array().unwrap().len(), 0);
+    home.does(&format!("watch add --mode off {above}"));
+    home.does("watch add --mode off /");
+}

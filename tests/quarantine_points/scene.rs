@@ -81,6 +81,7 @@ pub fn take_of(path: &Path, bytes: &[u8]) -> Take {
                 credential: name.into(),
                 value: Secret::take(secret.replace("\\\"", "\"").into_bytes()),
                 text: reference(name, kind_of(path), quote(), false),
+                key: None,
                 kind: "harness".into(),
                 fingerprint: "0".into(),
             });

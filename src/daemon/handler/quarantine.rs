@@ -1,7 +1,10 @@
 //! `quarantine`: secrets out of files into the store, and back.
 //!
-//! Owns the names that credentials get and what follows a take: metadata, an issuer, the note that the reference
+//! Owns the order of a take and what follows it: metadata, an issuer, the note that the reference
 //! is ours, the record. Each step may be cut off; [`finish`] does what is missing of them, whenever it is called.
+
+mod named;
+mod wire;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,23 +12,25 @@ use std::{
     rc::Rc,
 };
 
-use super::{reference, rfc3339};
+use named::{base, decoys, names, route_kind};
+pub use wire::class;
+
 use crate::{
     api::{
         Done, List,
         problem::Code,
-        quarantine::{Item, ItemDiff, ItemSecret, Purge, Restored, TakeFiles, Taken, TakenSecret},
+        quarantine::{Item, ItemDiff, Purge, Restored, TakeFiles, Taken},
     },
     audit::{Decision, Record},
-    config::{self, Issuer, IssuerKind},
+    config::{self, Issuer},
     daemon::{
         keeper::{Seen, Worker},
         state::{State, callers::Caller, names::CredentialRecord},
         watcher,
     },
-    detect::{self, Class, rule},
+    detect::{Class, rule},
     error::{Error, Result},
-    principal::{Identity, is_name, printable},
+    principal::{Identity, printable},
     quarantine::{self as engine, Quarantine, Replacement, Take, TakeError},
     sys,
 };
@@ -79,7 +84,8 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
         let names = names(state, &chosen, &tried);
         let decoys = decoys(state, &chosen, request)?;
         let made = |seen: &Seen| decoys.contains_key(&seen.fingerprint);
-        let secrets = chosen.iter().zip(&names).map(|(seen, name)| wire(state, seen, name, made(seen))).collect();
+        let secrets =
+            chosen.iter().zip(&names).map(|(seen, name)| wire::secret(state, seen, name, made(seen))).collect();
         let mut taken = Taken {
             path: path.display().to_string(),
             id: None,
@@ -106,6 +112,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
             span: seen.span,
             credential: name.clone(),
             value: seen.value,
+            key: seen.key,
             kind: seen.kind.to_owned(),
             fingerprint: seen.fingerprint,
         });
@@ -179,7 +186,7 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         state.reload()?;
     }
     // Last, because it says that the rest was done.
-    item.holes.iter().try_for_each(|hole| reference::wrote(state, &item.target, &hole.credential))
+    state.note_references(item)
 }
 
 /// Finishes what an earlier run began, where there is a quarantine at all.
@@ -193,7 +200,7 @@ pub async fn resume(state: &Rc<State>) -> Result<()> {
     for (item, step) in items(state).await? {
         // What a person removed after it was finished stays removed.
         let finished = || {
-            let noted = |hole: &engine::Hole| reference::is_ours(state, &item.target, &hole.credential);
+            let noted = |hole: &engine::Hole| state.is_noted(&item.target, &hole.credential, None);
             item.holes.iter().map(noted).try_fold(true, |all, one| one.map(|one| all && one))
         };
         if step == engine::State::Quarantined && !finished()? {
@@ -205,7 +212,7 @@ pub async fn resume(state: &Rc<State>) -> Result<()> {
 
 /// Everything that was quarantined, newest first.
 pub async fn list(state: &Rc<State>) -> Result<List<Item>> {
-    let mut items: Vec<Item> = items(state).await?.iter().map(item_wire).collect();
+    let mut items: Vec<Item> = items(state).await?.iter().map(wire::item).collect();
     items.reverse();
     Ok(List { items })
 }
@@ -213,7 +220,7 @@ pub async fn list(state: &Rc<State>) -> Result<List<Item>> {
 /// One quarantined file.
 pub async fn show(state: &Rc<State>, id: &str) -> Result<Item> {
     let items = items(state).await?;
-    items.iter().find(|(item, _)| item.id == id).map(item_wire).ok_or_else(|| engine::RestoreError::NoSuchItem.into())
+    items.iter().find(|(item, _)| item.id == id).map(wire::item).ok_or_else(|| engine::RestoreError::NoSuchItem.into())
 }
 
 /// What was changed in a file.
@@ -235,6 +242,9 @@ pub async fn restore(state: &Rc<State>, caller: &Caller, id: &str) -> Result<Res
         watcher::leave(state, &item.target, &prints)?;
     }
     let done = keeper.run(move |worker| worker.quarantine()?.restore(&wanted).map_err(Error::from)).await?;
+    let others = items(state).await?;
+    let others = others.iter().filter(|(item, step)| *step == engine::State::Quarantined && item.id != id);
+    state.forget_references(&done.item, others.map(|(item, _)| item))?;
     Ok(Restored {
         id: id.to_owned(),
         path: done.item.path.display().to_string(),
@@ -269,128 +279,4 @@ fn absolute(path: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     Err(Error::new(Code::InvalidValue, "a file is named by its absolute path").hint("hallpass quarantine FILE"))
-}
-
-/// The name of each secret's credential: the same secret is one credential, whatever files it is in.
-fn names(state: &State, seen: &[Seen], tried: &BTreeMap<String, usize>) -> Vec<String> {
-    let names = state.names.borrow();
-    let mut given: BTreeMap<&str, String> = BTreeMap::new();
-    for one in seen {
-        let print = one.fingerprint.as_str();
-        if given.contains_key(print) {
-            continue;
-        }
-        let known = names.credentials().find(|record| record.fingerprint.as_deref() == Some(print));
-        let name = known.map(|record| record.name.clone()).unwrap_or_else(|| {
-            let base = wanted_name(one);
-            // A name that an earlier attempt found taken is passed over as often as that happened.
-            let skip = tried.get(&base).copied().unwrap_or_default();
-            let free = |name: &String| {
-                let other = names.credential(name).is_some_and(|record| record.fingerprint.is_some());
-                !other && !given.values().any(|taken| taken == name)
-            };
-            let numbered = |n: usize| if n == 1 { base.clone() } else { format!("{base}-{n}") };
-            (1..).map(numbered).filter(free).nth(skip).unwrap_or_else(|| base.clone())
-        });
-        given.insert(print, name);
-    }
-    seen.iter().map(|one| given.get(one.fingerprint.as_str()).cloned().unwrap_or_default()).collect()
-}
-
-/// What the rule says, else the key's own name.
-fn wanted_name(seen: &Seen) -> String {
-    if let Some(rule) = rule::named(seen.kind).filter(|rule| is_name(rule.credential)) {
-        return rule.credential.to_owned();
-    }
-    let last = seen.key.as_deref().unwrap_or_default().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    let name: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
-    let name = name.trim_matches('-').to_owned();
-    if is_name(&name) { name } else { "secret".into() }
-}
-
-/// A name without its number.
-fn base(name: &str) -> &str {
-    match name.rsplit_once('-') {
-        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
-        _ => name,
-    }
-}
-
-/// The gateway where a route can stand in and needs no host of one's own.
-fn route_kind(state: &State, route: Option<&str>) -> IssuerKind {
-    let settings = state.settings();
-    match route.and_then(|route| settings.catalogue.get(route)).filter(|route| !route.base_url.contains('{')) {
-        Some(route) => IssuerKind::Gateway { route: route.name.clone(), base_url: None },
-        None => IssuerKind::Static,
-    }
-}
-
-/// The decoys that are to be left, by the fingerprints of what they stand for: the same secret has one in a file,
-/// so that a restore finds them all.
-fn decoys(state: &State, chosen: &[Seen], request: &TakeFiles) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut decoys = BTreeMap::new();
-    for seen in chosen.iter().filter(|_| request.decoy) {
-        // One that is written with escapes would have to be written so again.
-        if decoys.contains_key(&seen.fingerprint) || seen.span.len() != seen.value.len() {
-            continue;
-        }
-        let seed = state.random::<32>()?;
-        let made = rule::named(seen.kind).and_then(|rule| detect::decoy(rule, seen.value.expose(), &seed));
-        decoys.extend(made.map(|made| (seen.fingerprint.clone(), made)));
-    }
-    Ok(decoys)
-}
-
-/// Whether what stands in the secret's place is no reference.
-fn is_decoy(hole: &engine::Hole) -> bool {
-    !hole.replacement.windows(b"hallpass".len()).any(|part| part == b"hallpass")
-}
-
-fn wire(state: &State, seen: &Seen, name: &str, decoy: bool) -> TakenSecret {
-    let rule = rule::named(seen.kind);
-    let route = match route_kind(state, rule.and_then(|rule| rule.route)) {
-        IssuerKind::Gateway { route, .. } => Some(route),
-        IssuerKind::Static => None,
-    };
-    TakenSecret {
-        kind: seen.kind.to_owned(),
-        class: class(seen.class).to_owned(),
-        key: seen.key.clone(),
-        credential: name.to_owned(),
-        fingerprint: seen.fingerprint.clone(),
-        route,
-        revoke: rule.and_then(|rule| rule.revoke).map(ToOwned::to_owned),
-        decoy,
-    }
-}
-
-/// A class's word.
-pub fn class(class: Class) -> &'static str {
-    match class {
-        Class::Certain => "certain",
-        Class::Likely => "likely",
-    }
-}
-
-fn item_wire((item, step): &(engine::Item, engine::State)) -> Item {
-    let secrets = item.holes.iter().map(|hole| ItemSecret {
-        kind: hole.kind.clone(),
-        credential: hole.credential.clone(),
-        mask: hole.mask.clone(),
-        fingerprint: hole.fingerprint.clone(),
-        revoke: rule::named(&hole.kind).and_then(|rule| rule.revoke).map(ToOwned::to_owned),
-        decoy: is_decoy(hole),
-    });
-    Item {
-        id: item.id.clone(),
-        path: item.path.display().to_string(),
-        taken_at: rfc3339(item.taken_ms),
-        state: match step {
-            engine::State::Open => "open",
-            engine::State::Quarantined => "quarantined",
-            engine::State::Restored => "restored",
-        }
-        .to_owned(),
-        secrets: secrets.collect(),
-    }
 }

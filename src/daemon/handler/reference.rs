@@ -1,7 +1,7 @@
 //! What `hallpass:NAME` in a `.env` file stands for.
 //!
 //! Owns the way from a reference to what is asked for. A reference counts when hallpass itself wrote it into that
-//! file, or when the caller asked for its issuer in so many words: a checkout's `.env` is not the user's wish.
+//! file as the value of that key, or when the caller asked for its issuer in so many words: a checkout's `.env` is not the user's wish.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::release;
 use crate::{
     api::session::{Reference, Unresolved},
     config::IssuerKind,
-    daemon::state::{State, db::Table},
+    daemon::state::State,
     error::Result,
     policy::Approval,
     principal::printable,
@@ -25,26 +25,6 @@ pub struct Resolved {
     pub want: Vec<Wanted>,
     /// What is left as it is.
     pub left: Vec<Unresolved>,
-}
-
-/// Notes that hallpass wrote a reference to the credential into the file, which is named behind every link.
-pub fn wrote(state: &State, file: &Path, credential: &str) -> Result<()> {
-    let file = file.to_string_lossy();
-    let mut known = known(state, &file)?;
-    if !known.iter().any(|name| name == credential) {
-        known.push(credential.to_owned());
-        state.db.put(Table::Reference, &file, &known)?;
-    }
-    Ok(())
-}
-
-/// Whether hallpass wrote a reference to the credential into the file.
-pub fn is_ours(state: &State, file: &Path, credential: &str) -> Result<bool> {
-    Ok(known(state, &file.to_string_lossy())?.iter().any(|name| name == credential))
-}
-
-fn known(state: &State, file: &str) -> Result<Vec<String>> {
-    Ok(state.db.find(Table::Reference, file)?.unwrap_or_default())
 }
 
 /// Judges the references for this principal; `named` is what the caller asked for.
@@ -89,7 +69,7 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
         IssuerKind::Static => release::SCOPE,
     };
     if let Some(file) = &reference.file
-        && !is_ours(state, Path::new(file), &reference.credential)?
+        && !state.is_noted(Path::new(file), &reference.credential, Some(&reference.variable))?
     {
         let reason = format!("hallpass did not write this reference into {}", printable(file));
         let hint = format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name");

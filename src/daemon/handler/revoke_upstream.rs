@@ -1,7 +1,8 @@
 //! `revoke-upstream`: a credential's value revoked at its issuer, for good.
 //!
 //! Owns the order: record, request, mark, end the leases. Must never put the value, or the issuer's answer, which
-//! may repeat it, into an error or a log; must never send a value to an issuer whose keys it does not look like.
+//! may repeat it, into an error or a log; must never send a value to an issuer whose keys it does not look like,
+//! nor to a public one where it may be a self-hosted server's.
 
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use crate::{
         problem::Code,
     },
     audit::{Decision, Record},
-    config::IssuerKind,
+    config::{IssuerKind, raw::check_url},
     daemon::state::{Call, State, callers::Caller},
     detect::rule,
     error::{Error, Result},
@@ -53,18 +54,24 @@ pub async fn revoke(
         return Err(Error::new(Code::InvalidValue, format!("the value of {name} does not look like {kind} any more"))
             .hint(by_hand));
     }
-    let (base_url, allow_private) = host(state, name, api);
+    let Host { base_url, allow_private, assumed } = host(state, name, api, request.base_url.as_deref())?;
     let mut answer = RevokedUpstream {
         name: name.to_owned(),
         kind,
         request: format!("{} {base_url}{}", api.method, api.path),
         effect: api.effect.clone(),
+        assumed: assumed.then(|| base_url.clone()),
         page: page.map(ToOwned::to_owned),
         revoked_at: known.revoked_ms.map(rfc3339),
         leases_ended: 0,
     };
     if request.dry_run {
         return Ok(answer);
+    }
+    if assumed {
+        let what = format!("nothing says whether {name} is a key of {base_url} or of a server of your own");
+        return Err(Error::new(Code::InvalidValue, what)
+            .hint(format!("say where it belongs: hallpass revoke-upstream {name} --base-url {base_url}")));
     }
     let sent = api.request(&value).ok_or_else(|| {
         Error::new(Code::InvalidValue, format!("the value of {name} cannot stand in a request")).hint(by_hand.clone())
@@ -108,8 +115,32 @@ pub async fn revoke(
     Ok(answer)
 }
 
-/// Where the key goes: to the issuer's own host, or to the server that the config says it is a key of.
-fn host(state: &State, name: &str, api: &Api) -> (String, bool) {
+/// Where the key goes.
+struct Host {
+    base_url: String,
+    allow_private: bool,
+    /// It is the issuer's public host, and a self-hosted server has keys of the same form.
+    assumed: bool,
+}
+
+/// To where the request says, or to the server that the config says it is a key of, or to the issuer's own host.
+fn host(state: &State, name: &str, api: &Api, named: Option<&str>) -> Result<Host> {
+    let at = |base_url: &str, allow_private, assumed| Host {
+        base_url: base_url.trim_end_matches('/').to_owned(),
+        allow_private,
+        assumed,
+    };
+    if let Some(named) = named {
+        if !api.own_host && named.trim_end_matches('/') != api.base_url {
+            return Err(Error::new(Code::InvalidValue, format!("a key of this kind belongs to {}", api.base_url))
+                .hint("leave --base-url out"));
+        }
+        check_url(named, true).map_err(|why| {
+            Error::new(Code::InvalidValue, why)
+                .hint("--base-url takes the server's URL, such as https://gitlab.example.com")
+        })?;
+        return Ok(at(named, api.own_host, false));
+    }
     let settings = state.settings();
     let mine = settings.config.issuers.values().filter(|issuer| api.own_host && issuer.credential == name);
     let mut own = mine.filter_map(|issuer| {
@@ -117,7 +148,7 @@ fn host(state: &State, name: &str, api: &Api) -> (String, bool) {
         let of_route = settings.catalogue.get(route)?;
         let custom = settings.catalogue.is_custom(route).then(|| of_route.base_url.clone());
         let url = base_url.clone().or(custom).filter(|url| !url.contains('{'))?;
-        Some((url.trim_end_matches('/').to_owned(), of_route.allow_private))
+        Some(at(&url, of_route.allow_private, false))
     });
-    own.next().unwrap_or_else(|| (api.base_url.clone(), false))
+    Ok(own.next().unwrap_or_else(|| at(&api.base_url, false, api.own_host)))
 }

@@ -7,7 +7,7 @@ use crate::{
         List,
         problem::Code,
         quarantine::Finding,
-        watch::{RemoveRoot, Root, SetPlaces, WatchStatus},
+        watch::{Mode, RemoveRoot, Root, SetPlaces, WatchStatus},
     },
     audit::{Decision, Record},
     config,
@@ -16,6 +16,7 @@ use crate::{
         watcher,
     },
     error::{Error, Result},
+    sys,
 };
 
 /// How the watcher is.
@@ -32,6 +33,10 @@ pub fn findings(state: &State) -> List<Finding> {
 pub fn add(state: &Rc<State>, caller: &Caller, root: Root) -> Result<WatchStatus> {
     if !std::path::Path::new(&root.path).is_absolute() {
         return Err(Error::new(Code::InvalidValue, "a watched path is absolute").hint("hallpass watch add FOLDER"));
+    }
+    if root.mode != Mode::Off {
+        let homes: Vec<_> = [sys::home(), std::env::home_dir()].into_iter().flatten().collect();
+        crate::watch::wide::check(std::path::Path::new(&root.path), root.projects, &homes)?;
     }
     change(state, caller, "watch.add", &format!("{} {}", root.mode, root.path), || {
         config::edit::watch::set_root(&state.paths.config(), &root)

@@ -9,6 +9,7 @@ pub mod db;
 pub mod decoys;
 pub mod leases;
 pub mod names;
+mod references;
 pub mod tasks;
 pub mod timer;
 
@@ -186,6 +187,7 @@ impl State {
         if state.settings().config.store.kind == StoreKind::Memory {
             state.forget_all_credentials()?;
         }
+        state.publish_references();
         Ok(state)
     }
 
@@ -208,6 +210,7 @@ impl State {
                 }
                 *self.config.borrow_mut() = Rc::new(settings);
                 *self.config_error.borrow_mut() = None;
+                self.publish_references();
                 self.end_leases_without_grant()
             }
             Err(error) => {

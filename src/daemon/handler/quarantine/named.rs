@@ -1,0 +1,84 @@
+//! What stands for a secret: the name of its credential, its issuer, the decoy in its place.
+//!
+//! Owns these choices. They change nothing: what is chosen is tried, and chosen again where it is taken.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    api::quarantine::TakeFiles,
+    config::IssuerKind,
+    daemon::{keeper::Seen, state::State},
+    detect::{self, rule},
+    error::Result,
+    principal::is_name,
+};
+
+/// The name of each secret's credential: the same secret is one credential, whatever files it is in.
+pub(super) fn names(state: &State, seen: &[Seen], tried: &BTreeMap<String, usize>) -> Vec<String> {
+    let names = state.names.borrow();
+    let mut given: BTreeMap<&str, String> = BTreeMap::new();
+    for one in seen {
+        let print = one.fingerprint.as_str();
+        if given.contains_key(print) {
+            continue;
+        }
+        let known = names.credentials().find(|record| record.fingerprint.as_deref() == Some(print));
+        let name = known.map(|record| record.name.clone()).unwrap_or_else(|| {
+            let base = wanted_name(one);
+            // A name that an earlier attempt found taken is passed over as often as that happened.
+            let skip = tried.get(&base).copied().unwrap_or_default();
+            let free = |name: &String| {
+                let other = names.credential(name).is_some_and(|record| record.fingerprint.is_some());
+                !other && !given.values().any(|taken| taken == name)
+            };
+            let numbered = |n: usize| if n == 1 { base.clone() } else { format!("{base}-{n}") };
+            (1..).map(numbered).filter(free).nth(skip).unwrap_or_else(|| base.clone())
+        });
+        given.insert(print, name);
+    }
+    seen.iter().map(|one| given.get(one.fingerprint.as_str()).cloned().unwrap_or_default()).collect()
+}
+
+/// What the rule says, else the key's own name.
+fn wanted_name(seen: &Seen) -> String {
+    if let Some(rule) = rule::named(seen.kind).filter(|rule| is_name(rule.credential)) {
+        return rule.credential.to_owned();
+    }
+    let last = seen.key.as_deref().unwrap_or_default().rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let name: String = last.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
+    let name = name.trim_matches('-').to_owned();
+    if is_name(&name) { name } else { "secret".into() }
+}
+
+/// A name without its number.
+pub(super) fn base(name: &str) -> &str {
+    match name.rsplit_once('-') {
+        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
+        _ => name,
+    }
+}
+
+/// The gateway where a route can stand in and needs no host of one's own.
+pub(super) fn route_kind(state: &State, route: Option<&str>) -> IssuerKind {
+    let settings = state.settings();
+    match route.and_then(|route| settings.catalogue.get(route)).filter(|route| !route.base_url.contains('{')) {
+        Some(route) => IssuerKind::Gateway { route: route.name.clone(), base_url: None },
+        None => IssuerKind::Static,
+    }
+}
+
+/// The decoys that are to be left, by the fingerprints of what they stand for: the same secret has one in a file,
+/// so that a restore finds them all.
+pub(super) fn decoys(state: &State, chosen: &[Seen], request: &TakeFiles) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut decoys = BTreeMap::new();
+    for seen in chosen.iter().filter(|_| request.decoy) {
+        // One that is written with escapes would have to be written so again.
+        if decoys.contains_key(&seen.fingerprint) || seen.span.len() != seen.value.len() {
+            continue;
+        }
+        let seed = state.random::<32>()?;
+        let made = rule::named(seen.kind).and_then(|rule| detect::decoy(rule, seen.value.expose(), &seed));
+        decoys.extend(made.map(|made| (seen.fingerprint.clone(), made)));
+    }
+    Ok(decoys)
+}

@@ -1,0 +1,64 @@
+//! Quarantine on the wire: what a client is told of a secret and of a file.
+
+use super::named::route_kind;
+use crate::{
+    api::quarantine::{Item, ItemSecret, TakenSecret},
+    config::IssuerKind,
+    daemon::{handler::rfc3339, keeper::Seen, state::State},
+    detect::{Class, rule},
+    quarantine as engine,
+};
+
+/// Whether what stands in the secret's place is no reference.
+fn is_decoy(hole: &engine::Hole) -> bool {
+    !hole.replacement.windows(b"hallpass".len()).any(|part| part == b"hallpass")
+}
+
+pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: bool) -> TakenSecret {
+    let rule = rule::named(seen.kind);
+    let route = match route_kind(state, rule.and_then(|rule| rule.route)) {
+        IssuerKind::Gateway { route, .. } => Some(route),
+        IssuerKind::Static => None,
+    };
+    TakenSecret {
+        kind: seen.kind.to_owned(),
+        class: class(seen.class).to_owned(),
+        key: seen.key.clone(),
+        credential: name.to_owned(),
+        fingerprint: seen.fingerprint.clone(),
+        route,
+        revoke: rule.and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+        decoy,
+    }
+}
+
+/// A class's word.
+pub fn class(class: Class) -> &'static str {
+    match class {
+        Class::Certain => "certain",
+        Class::Likely => "likely",
+    }
+}
+
+pub(super) fn item((item, step): &(engine::Item, engine::State)) -> Item {
+    let secrets = item.holes.iter().map(|hole| ItemSecret {
+        kind: hole.kind.clone(),
+        credential: hole.credential.clone(),
+        mask: hole.mask.clone(),
+        fingerprint: hole.fingerprint.clone(),
+        revoke: rule::named(&hole.kind).and_then(|rule| rule.revoke).map(ToOwned::to_owned),
+        decoy: is_decoy(hole),
+    });
+    Item {
+        id: item.id.clone(),
+        path: item.path.display().to_string(),
+        taken_at: rfc3339(item.taken_ms),
+        state: match step {
+            engine::State::Open => "open",
+            engine::State::Quarantined => "quarantined",
+            engine::State::Restored => "restored",
+        }
+        .to_owned(),
+        secrets: secrets.collect(),
+    }
+}

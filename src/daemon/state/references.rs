@@ -1,0 +1,135 @@
+//! The references that hallpass wrote into files.
+//!
+//! Owns the note of each (which file, which key, which credential), and the list of folders that the shell hooks
+//! read before each prompt. A checkout's own `.env` is not the user's wish: what is not noted here is nobody's.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Write,
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{State, db::Table};
+use crate::{
+    error::Result,
+    quarantine::{Hole, Item, is_env_file},
+    sys,
+};
+
+/// One reference in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Written {
+    credential: String,
+    /// The key that it is the value of; any, where that is not known.
+    key: Option<String>,
+    /// The folder whose shells get it, behind every link; of a file that shells do not read, none.
+    folder: Option<String>,
+}
+
+impl State {
+    /// Notes the references that a take left in its file.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn note_references(&self, item: &Item) -> Result<()> {
+        let mut known = self.written(&item.target)?;
+        let folder = folder(item);
+        let before = known.len();
+        for hole in &item.holes {
+            let written = written(hole, folder.clone());
+            if !known.contains(&written) {
+                known.push(written);
+            }
+        }
+        if known.len() != before {
+            self.db.put(Table::Reference, &item.target.to_string_lossy(), &known)?;
+            self.publish_references();
+        }
+        Ok(())
+    }
+
+    /// Whether hallpass wrote a reference to the credential into the file, which is named behind every link, as the
+    /// value of this variable. `None` is any.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn is_noted(&self, file: &Path, credential: &str, variable: Option<&str>) -> Result<bool> {
+        let fits = |key: &Option<String>| key.is_none() || variable.is_none() || key.as_deref() == variable;
+        Ok(self.written(file)?.iter().any(|one| one.credential == credential && fits(&one.key)))
+    }
+
+    /// Forgets the references of an item whose secrets are back in the file; those of other items in it stay.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn forget_references<'a>(&self, item: &Item, others: impl Iterator<Item = &'a Item>) -> Result<()> {
+        let stay: Vec<&Hole> =
+            others.filter(|other| other.target == item.target).flat_map(|other| &other.holes).collect();
+        let is = |hole: &Hole, one: &Written| hole.credential == one.credential && hole.key == one.key;
+        let mut known = self.written(&item.target)?;
+        known.retain(|one| !item.holes.iter().any(|hole| is(hole, one)) || stay.iter().any(|hole| is(hole, one)));
+        self.db.put(Table::Reference, &item.target.to_string_lossy(), &known)?;
+        self.publish_references();
+        Ok(())
+    }
+
+    /// Writes the list for the shell hooks: `FOLDER<tab>MARK`, one on a line, of each folder from whose `.env` files
+    /// a grant gives anything. Another mark means that there is more or less of it. The list is a convenience: what
+    /// cannot be written is logged.
+    pub fn publish_references(&self) {
+        if let Err(why) = self.list().map_err(|error| error.to_string()).and_then(|list| self.write_list(&list)) {
+            tracing::warn!("the list for the shell hooks cannot be written: {why}");
+        }
+    }
+
+    fn written(&self, file: &Path) -> Result<Vec<Written>> {
+        Ok(self.db.find(Table::Reference, &file.to_string_lossy())?.unwrap_or_default())
+    }
+
+    fn list(&self) -> Result<String> {
+        let settings = self.settings();
+        let config = &settings.config;
+        let mut folders: BTreeMap<String, DefaultHasher> = BTreeMap::new();
+        for one in self.db.all::<Vec<Written>>(Table::Reference)?.into_iter().flatten() {
+            let issuers = config.issuers.iter().filter(|(_, issuer)| issuer.credential == one.credential);
+            let issuers: Vec<&String> = issuers.map(|(name, _)| name).collect();
+            let grants = config.grants.iter().filter(|grant| issuers.contains(&&grant.what.issuer));
+            let grants: Vec<String> = grants.map(|grant| format!("{grant:?}")).collect();
+            // Without a grant nothing comes of it, and a hook that says so each time would only be in the way.
+            if let Some(folder) = one.folder.clone().filter(|_| !grants.is_empty()) {
+                (one, grants).hash(folders.entry(folder).or_default());
+            }
+        }
+        Ok(folders.iter().map(|(folder, mark)| format!("{folder}\t{:016x}\n", mark.finish())).collect())
+    }
+
+    /// By rename: a hook reads the old list or the new one.
+    fn write_list(&self, list: &str) -> std::result::Result<(), String> {
+        let path = self.paths.references();
+        if std::fs::read_to_string(&path).unwrap_or_default() == list {
+            return Ok(());
+        }
+        let beside = path.with_extension("new");
+        let write = || {
+            let mut file = sys::private_file(&beside, false)?;
+            file.set_len(0)?;
+            file.write_all(list.as_bytes())?;
+            std::fs::rename(&beside, &path)
+        };
+        write().map_err(|error| error.to_string())
+    }
+}
+
+fn written(hole: &Hole, folder: Option<String>) -> Written {
+    Written { credential: hole.credential.clone(), key: hole.key.clone(), folder }
+}
+
+/// The folder whose shells get what the file refers to. A name that cannot stand in the list has none.
+fn folder(item: &Item) -> Option<String> {
+    item.path.file_name().filter(|name| is_env_file(name))?;
+    let folder = item.path.parent()?.canonicalize().ok()?;
+    folder.to_str().filter(|text| !text.contains(['\n', '\t'])).map(ToOwned::to_owned)
+}
