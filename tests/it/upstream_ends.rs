@@ -80,7 +80,7 @@ fn small_only(mut stream: TcpStream, lingers: bool) -> io::Result<()> {
         let count = stream.read(&mut buffer)?;
         all.extend_from_slice(&buffer[..count]);
     }
-    if String::from_utf8_lossy(&all).to_ascii_lowercase().contains("content-length: 0\r\n") {
+    if !String::from_utf8_lossy(&all).to_ascii_lowercase().contains(&format!("content-length: {UPLOAD}\r\n")) {
         return stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
     }
     stream.read_exact(&mut buffer)?;
