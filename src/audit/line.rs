@@ -89,6 +89,8 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     bytes: Vec<u8>,
+    /// The last second that was written, and its text up to the fraction: lines come many to a second.
+    second: Option<(i64, Vec<u8>)>,
 }
 
 impl Line {
@@ -98,7 +100,7 @@ impl Line {
         self.bytes.clear();
         // Writing into a Vec cannot fail.
         let _ = write!(self.bytes, "{{\"seq\":{seq},\"time\":\"");
-        push_time(&mut self.bytes, wall_ms);
+        self.time(wall_ms);
         self.bytes.push(b'"');
         self.text("event", Some(record.event));
         self.text("principal", Some(record.principal));
@@ -129,6 +131,20 @@ impl Line {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    fn time(&mut self, wall_ms: i64) {
+        let (second, fraction) = (wall_ms.div_euclid(1000), wall_ms.rem_euclid(1000));
+        if self.second.as_ref().is_none_or(|(of, _)| *of != second) {
+            let mut text = Vec::with_capacity(24);
+            push_time(&mut text, second.saturating_mul(1000));
+            text.truncate(text.len().saturating_sub("000Z".len()));
+            self.second = Some((second, text));
+        }
+        if let Some((_, text)) = &self.second {
+            self.bytes.extend_from_slice(text);
+        }
+        let _ = write!(self.bytes, "{fraction:03}Z");
     }
 
     fn text(&mut self, name: &str, value: Option<&str>) {
@@ -179,8 +195,9 @@ fn push_time(bytes: &mut Vec<u8>, wall_ms: i64) {
 /// JSON string escapes; besides what JSON demands, everything that could move a cursor or reverse a
 /// line, so that a stream may be shown on a terminal as it is.
 fn push_escaped(bytes: &mut Vec<u8>, value: &str) {
-    let plain = |b: &u8| matches!(b, 0x20..=0x7e) && *b != b'"' && *b != b'\\';
-    if value.len() <= MAX_VALUE && value.as_bytes().iter().all(plain) {
+    let plain = |b: u8| matches!(b, 0x20..=0x7e) & (b != b'"') & (b != b'\\');
+    // No way out in the middle, so that many bytes are looked at in one step.
+    if value.len() <= MAX_VALUE && value.bytes().fold(true, |all, b| all & plain(b)) {
         bytes.extend_from_slice(value.as_bytes());
         return;
     }

@@ -119,8 +119,10 @@ impl Stream {
             }
         }
         if self.error.is_none() && self.pending.is_empty() {
-            let head = self.made.clone().unwrap_or_else(|| line::genesis(self.kind));
-            let next = buffer.write(record, now_ms, &head);
+            let next = match &self.made {
+                Some(head) => buffer.write(record, now_ms, head),
+                None => buffer.write(record, now_ms, &line::genesis(self.kind)),
+            };
             match self.append(buffer.bytes()) {
                 Ok(()) => {
                     self.made = Some(next.clone());

@@ -6,12 +6,18 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use crate::{api::problem::Code, error::Error};
+use crate::{
+    api::problem::Code,
+    error::Error,
+    http::head::{Bytes, every},
+};
 
 /// The longest target, in bytes.
 pub const MAX_LENGTH: usize = 16 * 1024;
 /// The most segments.
 const MAX_SEGMENTS: usize = 64;
+
+const DOTS: &str = "a dot segment, or nothing between two separators";
 
 /// A request target that has one reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +119,15 @@ impl CanonicalTarget {
 
     fn push_segment(&mut self, part: &str) -> Result<(), Ambiguous> {
         let start = self.path.len();
+        if every(part.as_bytes(), is_plain) {
+            // Stands for itself, as most do: nothing to decode, and no separator inside.
+            if part.bytes().all(|byte| byte == b'.') {
+                return Err(Ambiguous(DOTS));
+            }
+            self.path.push_str(part);
+            self.segments.push(start..self.path.len());
+            return Ok(());
+        }
         let mut bytes = part.bytes();
         let mut escaped = false;
         while let Some(byte) = bytes.next() {
@@ -150,7 +165,7 @@ impl CanonicalTarget {
             return Err(Ambiguous("a character that some servers turn into a dot or a slash"));
         }
         if decoded.split('/').any(|piece| piece.is_empty() || piece.bytes().all(|byte| byte == b'.')) {
-            return Err(Ambiguous("a dot segment, or nothing between two separators"));
+            return Err(Ambiguous(DOTS));
         }
         let range = start..self.path.len();
         self.segments.push(range);
@@ -213,7 +228,8 @@ fn decode(segment: &str) -> Cow<'_, str> {
 /// Characters of a path segment (`pchar`, RFC 3986 section 3.3) that stand for themselves, less `;`,
 /// behind which some servers drop the rest of the segment.
 fn is_plain(byte: u8) -> bool {
-    is_unreserved(byte) || b"!$&'()*+,=:@".contains(&byte)
+    static PLAIN: Bytes = Bytes::of(b"-._~!$&'()*+,=:@0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    PLAIN.has(byte)
 }
 
 fn is_unreserved(byte: u8) -> bool {

@@ -40,6 +40,9 @@ pub fn forwarded(headers: HeaderMap, keys: &[String]) -> Result<HeaderMap, Error
 /// The headers of the upstream's answer that go back to the client.
 pub fn returned(headers: HeaderMap) -> HeaderMap {
     let named = connection_names(&headers);
+    if !headers.keys().any(|name| is_hop(name, &named) || is_for_browsers(name.as_str())) {
+        return headers;
+    }
     let mut out = HeaderMap::with_capacity(headers.keys_len() + 1);
     let mut current = None;
     for (name, value) in headers {

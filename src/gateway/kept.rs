@@ -25,7 +25,8 @@ use tower_service::Service;
 
 use super::{
     body::{IDLE, Through},
-    link::{Answer, Link, drive},
+    heard_out::HeardOut,
+    link::{Answer, Link},
     upstream::Bounded,
 };
 
@@ -84,11 +85,12 @@ impl Kept {
         loop {
             let (opened, fresh) = match self.take() {
                 Some(opened) => (opened, false),
-                None => (self.open().await?, true),
+                // Boxed, as what is rare below: every request would carry its size around.
+                None => (Box::pin(self.open()).await?, true),
             };
             let sent = match opened {
                 Opened::One(link) => self.send_on(link, request).await,
-                Opened::Shared(sender) => self.send_shared(sender, request).await,
+                Opened::Shared(sender) => Box::pin(self.send_shared(sender, request)).await,
             };
             match sent {
                 // It was closed while nobody used it.
@@ -105,9 +107,9 @@ impl Kept {
         let body = request.body().watch();
         let response = {
             let mut answer = pin!(link.sender.try_send_request(request));
-            let (connection, silence) = (&mut link.connection, &mut link.silence);
+            let (driver, silence) = (&mut link.driver, &mut link.silence);
             poll_fn(|cx| {
-                drive(connection, cx);
+                driver.drive(cx);
                 // Only the connection can bring the answer, so nobody has to be woken for it.
                 match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                     Poll::Ready(answered) => Poll::Ready(Some(answered)),
@@ -121,7 +123,7 @@ impl Kept {
         let unsent = body.is_some_and(|body| body.strong_count() > 0);
         if unsent || response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // It has more to do than to bring this answer.
-            if let Some(connection) = link.connection {
+            if let Some(connection) = link.driver.into_connection() {
                 tokio::task::spawn_local(connection);
             }
             return Ok(response.map(Answer::of_task));
@@ -178,7 +180,7 @@ impl Kept {
             self.look_after();
             return Ok(Opened::Shared(sender));
         }
-        let (sender, connection) = http1::handshake(io).await.map_err(|_| Failure::Broken)?;
+        let (sender, connection) = http1::handshake(HeardOut::new(io)).await.map_err(|_| Failure::Broken)?;
         Ok(Opened::One(Link::new(sender, Box::pin(connection.with_upgrades()))))
     }
 
@@ -189,7 +191,7 @@ impl Kept {
 
     /// Keeps a connection whose answer was read to its end.
     pub(super) fn put(self: &Rc<Self>, mut link: Link) {
-        if link.is_usable() && self.unused.borrow().len() < MOST {
+        if (link.was_usable() || link.is_usable()) && self.unused.borrow().len() < MOST {
             link.since = Instant::now();
             self.unused.borrow_mut().push(link);
             self.look_after();

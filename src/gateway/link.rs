@@ -7,7 +7,11 @@ use std::{
     future::Future,
     pin::Pin,
     rc::{Rc, Weak},
-    task::{Context, Poll, Waker},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
 
 use bytes::Bytes;
@@ -23,32 +27,84 @@ type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 /// A connection of HTTP/1.1.
 pub(super) struct Link {
     pub(super) sender: http1::SendRequest<Through>,
-    /// `None` once it is over.
-    pub(super) connection: Option<Connection>,
+    pub(super) driver: Driver,
     pub(super) silence: Timer,
     /// When it was used last.
     pub(super) since: Instant,
 }
 
-/// Lets a connection read and write; drops it when it is over, which settles what waits for it.
-pub(super) fn drive(connection: &mut Option<Connection>, cx: &mut Context<'_>) {
-    if let Some(open) = connection
-        && open.as_mut().poll(cx).is_ready()
-    {
-        *connection = None;
+/// A connection's own work, and who is woken for it.
+pub(super) struct Driver {
+    /// `None` once it is over.
+    connection: Option<Connection>,
+    gate: Arc<Gate>,
+    /// Through the gate.
+    waker: Waker,
+}
+
+/// hyper wakes whoever drives a connection when a part of its answer is taken. The one that takes it here is the
+/// one that drives, and looks by itself: without the gate each request would be polled once more for nothing.
+struct Gate {
+    to: Mutex<Waker>,
+    shut: AtomicBool,
+}
+
+impl Wake for Gate {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.shut.load(Ordering::Relaxed) {
+            self.to.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        }
+    }
+}
+
+impl Driver {
+    fn new(connection: Connection) -> Self {
+        let gate = Arc::new(Gate { to: Mutex::new(Waker::noop().clone()), shut: AtomicBool::new(false) });
+        Self { connection: Some(connection), waker: gate.clone().into(), gate }
+    }
+
+    /// Lets the connection read and write; drops it when it is over, which settles what waits for it.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        let Some(open) = &mut self.connection else { return };
+        self.gate.to.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
+        if open.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready() {
+            self.connection = None;
+        }
+    }
+
+    /// Takes a part of the answer.
+    fn take<T>(&self, take: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        self.gate.shut.store(true, Ordering::Relaxed);
+        let taken = take(&mut Context::from_waker(Waker::noop()));
+        self.gate.shut.store(false, Ordering::Relaxed);
+        taken
+    }
+
+    /// The connection, for a task of its own.
+    pub(super) fn into_connection(self) -> Option<Connection> {
+        self.connection
     }
 }
 
 impl Link {
     /// A connection that nobody has used yet.
     pub(super) fn new(sender: http1::SendRequest<Through>, connection: Connection) -> Self {
-        Self { sender, connection: Some(connection), silence: Timer::default(), since: Instant::now() }
+        Self { sender, driver: Driver::new(connection), silence: Timer::default(), since: Instant::now() }
     }
 
     /// Looks at what has come, and tells whether it can take a request.
     pub(super) fn is_usable(&mut self) -> bool {
-        drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
-        self.connection.is_some() && self.sender.is_ready()
+        self.driver.drive(&mut Context::from_waker(Waker::noop()));
+        self.was_usable()
+    }
+
+    /// The same as of when it was driven last.
+    pub(super) fn was_usable(&self) -> bool {
+        self.driver.connection.is_some() && self.sender.is_ready()
     }
 }
 
@@ -91,11 +147,11 @@ impl Body for Answer {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let me = self.get_mut();
         let Some((link, _)) = &mut me.link else { return Pin::new(&mut me.body).poll_frame(cx) };
-        let mut quiet = Context::from_waker(Waker::noop());
-        let mut polled = Pin::new(&mut me.body).poll_frame(&mut quiet);
+        let body = &mut me.body;
+        let mut polled = link.driver.take(|quiet| Pin::new(&mut *body).poll_frame(quiet));
         if polled.is_pending() {
-            drive(&mut link.connection, cx);
-            polled = Pin::new(&mut me.body).poll_frame(&mut quiet);
+            link.driver.drive(cx);
+            polled = link.driver.take(|quiet| Pin::new(body).poll_frame(quiet));
         }
         if matches!(polled, Poll::Ready(None)) || me.body.is_end_stream() {
             me.let_go();

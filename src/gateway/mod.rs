@@ -13,6 +13,7 @@ pub mod catalogue;
 mod graphql;
 pub mod guard;
 mod headers;
+mod heard_out;
 mod inject;
 mod kept;
 mod link;

@@ -204,7 +204,8 @@ async fn admit<B: Backend>(
     };
     match (known, peer, presented) {
         (Some(hash), ..) => backend.admit(hash),
-        (None, Some(peer), _) => backend.admit_caller(peer, route).await,
+        // Boxed: it may mint, and every request would carry its size around.
+        (None, Some(peer), _) => Box::pin(backend.admit_caller(peer, route)).await,
         (None, None, Presented::Foreign) => Err(Error::new(
             Code::TokenMissing,
             "the key in this request is not a hallpass token",

@@ -107,19 +107,35 @@ pub fn inspect(head: &[u8], max_headers: usize, max_body: Option<u64>) -> Result
 
 /// True for a byte that may stand in a method or a header name (RFC 9110 section 5.6.2).
 pub fn is_token_byte(byte: u8) -> bool {
-    // A mask, because every byte of every name passes here.
-    const TOKEN: u128 = mask(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
-    byte < 128 && TOKEN >> byte & 1 == 1
+    // A table, because every byte of every name passes here.
+    static TOKEN: Bytes = Bytes::of(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    TOKEN.has(byte)
 }
 
-/// One bit for each of these bytes.
-const fn mask(mut bytes: &[u8]) -> u128 {
-    let mut mask = 0;
-    while let [first, rest @ ..] = bytes {
-        mask |= 1 << *first;
-        bytes = rest;
+/// A set of bytes.
+pub struct Bytes([bool; 256]);
+
+impl Bytes {
+    /// These.
+    #[allow(clippy::indexing_slicing)] // at compile time; an index of one byte is always inside
+    pub const fn of(mut bytes: &[u8]) -> Self {
+        let mut table = [false; 256];
+        while let [first, rest @ ..] = bytes {
+            table[*first as usize] = true;
+            bytes = rest;
+        }
+        Self(table)
     }
-    mask
+
+    /// True for one of them.
+    pub fn has(&self, byte: u8) -> bool {
+        self.0.get(usize::from(byte)).copied().unwrap_or(false)
+    }
+}
+
+/// `all` without a way out in its middle, so that many bytes are looked at in one step.
+pub fn every(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |all, byte| all & is(*byte))
 }
 
 /// The method, and whether the version is 1.0.
@@ -129,10 +145,10 @@ fn check_request_line(line: &[u8]) -> Result<(&[u8], bool), Fault> {
     else {
         return Err(Fault::Malformed("the first line is not METHOD TARGET HTTP/1.1"));
     };
-    if method.is_empty() || method.len() > 24 || !method.iter().all(|byte| is_token_byte(*byte)) {
+    if method.is_empty() || method.len() > 24 || !every(method, is_token_byte) {
         return Err(Fault::Malformed("the method is no word"));
     }
-    if target.is_empty() || !target.iter().all(|byte| byte.is_ascii_graphic() && !b"#\\".contains(byte)) {
+    if target.is_empty() || !every(target, |byte| byte.is_ascii_graphic() & (byte != b'#') & (byte != b'\\')) {
         return Err(Fault::Ambiguous("the target has a character that has no place in one"));
     }
     match version {
@@ -147,14 +163,14 @@ fn check_field(line: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     if line.first().is_some_and(|byte| b" \t".contains(byte)) {
         return Err(Fault::Ambiguous("a folded header line"));
     }
-    let colon = line.iter().position(|byte| *byte == b':').ok_or(Fault::Malformed("a header line without a colon"))?;
+    let colon = memchr::memchr(b':', line).ok_or(Fault::Malformed("a header line without a colon"))?;
     let (name, rest) = line.split_at(colon);
-    if name.is_empty() || !name.iter().all(|byte| is_token_byte(*byte)) {
+    if name.is_empty() || !every(name, is_token_byte) {
         return Err(Fault::Ambiguous("a header name with a character that has no place in one"));
     }
     // Not `trim_ascii`: a form feed is no white space here (RFC 9110 section 5.6.3).
     let value = trim(rest.get(1..).unwrap_or_default());
-    if value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+    if !every(value, |byte| !byte.is_ascii_control() | (byte == b'\t')) {
         return Err(Fault::Ambiguous("a control character in a header"));
     }
     Ok((name, value))
@@ -182,13 +198,13 @@ impl<'a> Iterator for Lines<'a> {
     type Item = Result<&'a [u8], Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.0.iter().position(|byte| *byte == b'\n')?;
+        let end = memchr::memchr(b'\n', self.0)?;
         let (line, rest) = self.0.split_at(end);
         self.0 = rest.get(1..).unwrap_or_default();
         let Some(line) = line.strip_suffix(b"\r") else {
             return Some(Err(Fault::Ambiguous("a line that does not end in CR LF")));
         };
-        if line.contains(&b'\r') {
+        if memchr::memchr(b'\r', line).is_some() {
             return Some(Err(Fault::Ambiguous("a CR inside a line")));
         }
         Some(Ok(line))

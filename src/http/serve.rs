@@ -91,7 +91,8 @@ where
             Some(Err(fault)) => (true, Err(fault.into())),
             None => (true, Err(Error::internal("a request came that was not inspected"))),
         };
-        let answer = handler(asked);
+        // Boxed: hyper moves what it gets about, and this is large.
+        let answer = Box::pin(handler(asked));
         let shared = shared.clone();
         async move {
             let mut response = answer.await;
@@ -108,6 +109,7 @@ where
     let mut connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
     // The error is the client's: it left, or was too slow. Requests are on record by themselves.
     tokio::select! {
+        biased;
         _ = &mut connection => {}
         () = shutdown.cancelled() => {
             Pin::new(&mut connection).graceful_shutdown();

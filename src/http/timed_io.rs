@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TimedIo<S> {
 
     /// Looks for the end of a head in the buffer and judges it.
     fn look(&mut self, mut line: usize, mut seen: usize) -> Option<Phase> {
-        while let Some(offset) = self.buffer.get(seen..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+        while let Some(offset) = self.buffer.get(seen..).and_then(|rest| memchr::memchr(b'\n', rest)) {
             let end = seen + offset;
             let text = self.buffer.get(line..end).unwrap_or_default();
             if text.last() != Some(&b'\r') {

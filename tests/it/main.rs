@@ -41,6 +41,7 @@ mod support;
 mod terminal;
 mod trust;
 mod upstream;
+mod upstream_ends;
 mod watch;
 mod watched;
 mod wire;
