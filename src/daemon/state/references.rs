@@ -21,12 +21,30 @@ use crate::{
 
 /// One reference in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 struct Written {
     credential: String,
     /// The key that it is the value of; any, where that is not known.
     key: Option<String>,
     /// The folder whose shells get it, behind every link; of a file that shells do not read, none.
     folder: Option<String>,
+}
+
+/// As the database has it: the first versions wrote the credential's name alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Name(String),
+    Whole { credential: String, key: Option<String>, folder: Option<String> },
+}
+
+impl From<Stored> for Written {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Name(credential) => Self { credential, key: None, folder: None },
+            Stored::Whole { credential, key, folder } => Self { credential, key, folder },
+        }
+    }
 }
 
 impl State {
@@ -132,4 +150,22 @@ fn folder(item: &Item) -> Option<String> {
     item.path.file_name().filter(|name| is_env_file(name))?;
     let folder = item.path.parent()?.canonicalize().ok()?;
     folder.to_str().filter(|text| !text.contains(['\n', '\t'])).map(ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_first_versions_wrote_is_read() {
+        let known: Vec<Written> =
+            serde_json::from_str(r#"["db", {"credential": "a", "key": "K", "folder": null}]"#).unwrap();
+        let one = |credential: &str, key: Option<&str>| Written {
+            credential: credential.into(),
+            key: key.map(Into::into),
+            folder: None,
+        };
+        assert_eq!(known, [one("db", None), one("a", Some("K"))]);
+        assert_eq!(serde_json::from_str::<Vec<Written>>(&serde_json::to_string(&known).unwrap()).unwrap(), known);
+    }
 }
