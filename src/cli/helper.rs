@@ -123,11 +123,7 @@ fn tool(words: &[OsString]) -> Result<u8> {
     })?;
     let words: Option<Vec<String>> = words.collect();
     let Some(words) = words else { return Err(Error::new(Code::Usage, "an argument is not UTF-8 text")) };
-    let (options, args) = match Options::split(&words) {
-        Ok(split) => split,
-        // What is wrong with our own options the tool is told as all else: its convention first.
-        Err(error) => (Options { wrong: Some(error), ..Options::default() }, Vec::new()),
-    };
+    let (options, args) = Options::split(&words);
     if tool == Tool::Cargo && args.iter().any(|arg| arg == CARGO_PLUGIN) {
         return cargo(&options);
     }
@@ -157,7 +153,7 @@ fn cargo(options: &Options) -> Result<u8> {
         let mut daemon = |args: &[String]| {
             // A config that names `hallpass helper cargo` as a program with arguments sends those with each request.
             let own = args.iter().position(|arg| arg.starts_with("--")).unwrap_or(args.len());
-            let (more, _) = Options::split(args.get(own..).unwrap_or_default())?;
+            let (more, _) = Options::split(args.get(own..).unwrap_or_default());
             let options = options.clone().or(more);
             Ok(Box::new(Live { tool: Tool::Cargo, options, client: None }) as Box<dyn Daemon>)
         };
@@ -191,12 +187,13 @@ struct Options {
     want: Option<Wanted>,
     claim: Option<String>,
     wait: Option<u64>,
+    /// What is wrong with them: the tool is told as it is told all else, when something is asked.
     wrong: Option<Error>,
 }
 
 impl Options {
     /// Our options, and the rest.
-    fn split(words: &[String]) -> Result<(Self, Vec<String>)> {
+    fn split(words: &[String]) -> (Self, Vec<String>) {
         let mut options = Self::default();
         let mut rest = words;
         while let [option, after @ ..] = rest {
@@ -207,22 +204,24 @@ impl Options {
             let (value, after) = match (inline, after) {
                 (Some(value), _) => (value, after),
                 (None, [value, after @ ..]) => (value.as_str(), after),
-                (None, []) => return Err(Error::new(Code::Usage, format!("{name} needs a value"))),
+                (None, []) => ("", after),
             };
-            match name {
-                "--want" => {
-                    options.want = Some(
-                        value
-                            .parse()
-                            .map_err(|e: crate::scope::ScopeError| Error::new(Code::InvalidValue, e.to_string()))?,
-                    );
-                }
-                "--as" => options.claim = Some(value.to_owned()),
-                _ => options.wait = Some(when::seconds(value).map_err(|e| Error::new(Code::InvalidValue, e))?),
+            if let Err(why) = options.set(name, value) {
+                let hint = format!("look at {name} where the tool is told to run this");
+                options.wrong = Some(Error::new(Code::InvalidValue, why).hint(hint));
             }
             rest = after;
         }
-        Ok((options, rest.to_vec()))
+        (options, rest.to_vec())
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "--want" => self.want = Some(value.parse().map_err(|e: crate::scope::ScopeError| e.to_string())?),
+            "--as" => self.claim = Some(value.to_owned()),
+            _ => self.wait = Some(when::seconds(value)?),
+        }
+        Ok(())
     }
 
     /// These, and the others where these say nothing.
@@ -312,11 +311,12 @@ mod tests {
     #[test]
     fn our_options_come_first_and_the_rest_is_the_tool_s() {
         let split = |line: &str| Options::split(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        let (options, rest) = split("--want a:b@c --as=bot --wait 1m get --want x").unwrap();
+        let (options, rest) = split("--want a:b@c --as=bot --wait 1m get --want x");
         assert_eq!((options.want.unwrap().to_string().as_str(), options.claim.as_deref()), ("a:b@c", Some("bot")));
         assert_eq!((options.wait, rest.join(" ").as_str()), (Some(60), "get --want x"));
         for wrong in ["--want", "--want nonsense get", "--wait soon get"] {
-            assert!(split(wrong).is_err(), "{wrong}");
+            let (options, rest) = split(wrong);
+            assert!(options.wrong.is_some() && rest.iter().all(|word| word == "get"), "{wrong}");
         }
     }
 }

@@ -127,7 +127,7 @@ mod tests {
             ("github:release", "github", ":4:8: want:", "ISSUER:SCOPES"),
             ("github:release", "github:release,contents:read", ":4:8: want:", "credential itself"),
             ("\"me\"", "\"\"", ":5:12: username:", "no user name"),
-            ("username", "user", ":5:1:", "did you mean `username`"),
+            ("username", "usernam", ":5:1:", "did you mean `username`"),
         ] {
             let text = whole.replacen(from, to, 1);
             let error = parsed(&text).expect_err(&text);

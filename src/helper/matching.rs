@@ -160,7 +160,9 @@ fn read(text: &str) -> Result<Subject, Odd> {
     if text.len() > MAX_LENGTH {
         return Err(Odd::Shape);
     }
-    if let Some((kind, rest)) = text.split_once(':').and_then(|(word, rest)| Some((known(word)?, rest))) {
+    // Google's audiences begin with `//`, which makes them URLs of their own.
+    let named = text.split_once(':').filter(|(_, rest)| !rest.starts_with("//"));
+    if let Some((kind, rest)) = named.and_then(|(word, rest)| Some((known(word)?, rest))) {
         if rest.contains("://") {
             return Ok(Subject { kind: Some(kind), what: url(rest)? });
         }

@@ -242,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn no_star_gives_the_credential_itself() {
+        let allowed = |grant_of: &str, asked: &str| {
+            matches!(decide(&[grant("a", grant_of, Approval::Auto, 600)], &ask(asked), None), Verdict::Allowed(_))
+        };
+        assert!(allowed("gh:release", "gh:release") && allowed("gh:release@acme/*", "gh:release@acme/web"));
+        assert!(!allowed("gh:*", "gh:release") && allowed("gh:*", "gh:*") && allowed("gh:*", "gh:releases"));
+        assert!(!allowed("gh:release:*", "gh:release") && !allowed("gh:release", "gh:*"));
+    }
+
+    #[test]
     fn never_wins_and_unknown_gets_nothing() {
         let grants = [grant("a", "gh:*", Approval::Auto, 600), grant("no", "gh:admin:*", Approval::Never, 600)];
         assert!(matches!(decide(&grants, &ask("gh:*"), None), Verdict::Denied(Denial::Never { .. })));

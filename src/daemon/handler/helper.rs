@@ -17,7 +17,7 @@ use crate::{
         problem::Code,
     },
     audit::{Decision, Record},
-    config::{self, IssuerKind},
+    config::{self, Issuer, IssuerKind},
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
     gateway::catalogue::{Auth, Route},
@@ -37,8 +37,9 @@ pub fn list(state: &State) -> List<Helper> {
 /// Adds one to the config.
 pub fn add(state: &Rc<State>, caller: &Caller, request: Helper) -> Result<Helper> {
     let identity = state.human_only(caller, "saying what a tool gets")?;
-    grant::known_scopes(state, &request.want)?;
     state.audit_ready()?;
+    keep_issuer(state, &request.want)?;
+    grant::known_scopes(state, &request.want)?;
     config::edit::helper::add(&state.paths.config(), &request)?;
     state.reload()?;
     state.record_after(
@@ -47,6 +48,18 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: Helper) -> Result<Helper
             .detail(&printable(&format!("{} {} {}", request.tool, request.url, request.want))),
     );
     Ok(request)
+}
+
+/// A credential that no route can stand in for has no issuer until somebody wants it released: this is that moment.
+/// It gives nothing yet; that takes a grant.
+fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
+    let known = state.settings().config.issuers.contains_key(&want.issuer);
+    if known || !release::is_asked(want) || state.names.borrow().credential(&want.issuer).is_none() {
+        return Ok(());
+    }
+    let issuer = Issuer { kind: IssuerKind::Static, credential: want.issuer.clone() };
+    config::edit::add_issuer(&state.paths.config(), &want.issuer, &issuer)?;
+    state.reload()
 }
 
 /// Removes one.
@@ -77,7 +90,8 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
         Code::NotFound => Error { code: Code::Config, ..error },
         _ => error,
     })?;
-    let what = narrow(state, want, request.operation.as_deref(), request.resource.as_deref())?;
+    let resource = request.resource.as_deref().map(|text| below_route(state, &want.issuer, &request.url, text));
+    let what = narrow(state, want, request.operation.as_deref(), resource)?;
     let (principal, task) = mint::place(state, &identity, None)?;
     let wait = request.wait_seconds.map(Duration::from_secs);
     let order = Order { principal, task, what, ttl: None, uses: None, rate: None, wait };
@@ -149,6 +163,14 @@ fn narrow(state: &State, want: Wanted, operation: Option<&str>, resource: Option
             .hint("hallpass helper list"));
     }
     Ok(Wanted { issuer: want.issuer, scopes, resources })
+}
+
+/// A path at the gateway begins with the route's name, which is no part of the resource.
+fn below_route<'a>(state: &State, issuer: &str, url: &str, resource: &'a str) -> &'a str {
+    let Some(route) = route(state, issuer) else { return resource };
+    let inside = |gateway: String| url.strip_prefix(&gateway).is_some_and(|rest| rest.starts_with('/'));
+    let rest = resource.strip_prefix(route.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    rest.filter(|_| state.gateway_url(&route.name).is_ok_and(inside)).unwrap_or(resource)
 }
 
 fn route(state: &State, issuer: &str) -> Option<Route> {
