@@ -150,13 +150,7 @@ fn cargo(options: &Options) -> Result<u8> {
             return Ok(0);
         }
         let whole = line.last() == Some(&b'\n') || line.len() <= MAX_INPUT;
-        let mut daemon = |args: &[String]| {
-            // A config that names `hallpass helper cargo` as a program with arguments sends those with each request.
-            let own = args.iter().position(|arg| arg.starts_with("--")).unwrap_or(args.len());
-            let (more, _) = Options::split(args.get(own..).unwrap_or_default());
-            let options = options.clone().or(more);
-            Ok(Box::new(Live { tool: Tool::Cargo, options, client: None }) as Box<dyn Daemon>)
-        };
+        let mut daemon = Live { tool: Tool::Cargo, options: options.clone(), client: None };
         let (answer, say) = helper::answer_cargo(&line, &mut daemon);
         output::line(&answer)?;
         if let Some(line) = say {
@@ -269,6 +263,13 @@ impl Daemon for Live {
     fn end(&mut self, token: SecretText) -> Result<()> {
         let _: Revoked = self.client()?.post("/v1/revoke", &Revoke { token })?;
         Ok(())
+    }
+
+    fn options(&mut self, args: &[String]) {
+        // A config that names `hallpass helper cargo` as a program with arguments sends those too.
+        let own = args.iter().position(|arg| arg.starts_with("--")).unwrap_or(args.len());
+        let (more, _) = Options::split(args.get(own..).unwrap_or_default());
+        self.options = std::mem::take(&mut self.options).or(more);
     }
 
     fn entries(&mut self) -> Result<Vec<Helper>> {

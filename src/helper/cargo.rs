@@ -37,12 +37,8 @@ struct Registry {
     index_url: String,
 }
 
-/// The answer to one line, and the line for standard error. `daemon` makes a daemon of the provider's arguments, which
-/// come with each request and not on the command line.
-pub fn answer<'a>(
-    line: &[u8],
-    daemon: &mut dyn FnMut(&[String]) -> Result<Box<dyn Daemon + 'a>>,
-) -> (Zeroizing<String>, Option<String>) {
+/// The answer to one line, and the line for standard error.
+pub fn answer(line: &[u8], daemon: &mut dyn Daemon) -> (Zeroizing<String>, Option<String>) {
     let told = match read(line) {
         Ok(request) => perform(&request, daemon),
         Err(error) => Err(error),
@@ -69,7 +65,7 @@ fn read(line: &[u8]) -> Result<Request> {
     Ok(request)
 }
 
-fn perform<'a>(request: &Request, daemon: &mut dyn FnMut(&[String]) -> Result<Box<dyn Daemon + 'a>>) -> Result<Value> {
+fn perform(request: &Request, daemon: &mut dyn Daemon) -> Result<Value> {
     match request.kind.as_str() {
         "get" => {}
         // Nothing is kept, so there is nothing to log out of.
@@ -85,7 +81,8 @@ fn perform<'a>(request: &Request, daemon: &mut dyn FnMut(&[String]) -> Result<Bo
         resource: request.name.clone(),
         ..HelperRequest::default()
     };
-    match daemon(&request.args)?.ask(asked) {
+    daemon.options(&request.args);
+    match daemon.ask(asked) {
         Ok(given) => give(&given),
         Err(error) if is_not_ours(&error) => Ok(json!({ "Err": { "kind": "url-not-supported" } })),
         Err(error) => Err(error),
@@ -115,29 +112,10 @@ fn give(given: &HelperAnswer) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        api::{SecretText, helper::Helper, problem::Code},
-        helper::testing::Fake,
-    };
-
-    struct Lent<'a>(&'a mut Fake);
-
-    impl Daemon for Lent<'_> {
-        fn ask(&mut self, request: HelperRequest) -> Result<HelperAnswer> {
-            self.0.ask(request)
-        }
-        fn end(&mut self, token: SecretText) -> Result<()> {
-            self.0.end(token)
-        }
-        fn entries(&mut self) -> Result<Vec<Helper>> {
-            self.0.entries()
-        }
-    }
+    use crate::{api::problem::Code, helper::testing::Fake};
 
     fn say(fake: &mut Fake, line: &str) -> (Value, Option<String>) {
-        let mut lent = Some(Lent(fake));
-        let mut make = |_: &[String]| Ok(Box::new(lent.take().unwrap()) as Box<dyn Daemon + '_>);
-        let (out, say) = answer(line.as_bytes(), &mut make);
+        let (out, say) = answer(line.as_bytes(), fake);
         (serde_json::from_str(&out).unwrap(), say)
     }
 
@@ -162,14 +140,8 @@ mod tests {
     #[test]
     fn operation_and_crate_are_told_and_arguments_come_with_the_request() {
         let mut fake = Fake::token();
-        let mut seen = Vec::new();
-        let mut lent = Some(Lent(&mut fake));
-        let (_, say) = answer(PUBLISH.as_bytes(), &mut |args: &[String]| {
-            seen = args.to_vec();
-            Ok(Box::new(lent.take().unwrap()) as Box<dyn Daemon + '_>)
-        });
-        drop(lent);
-        assert_eq!((say, seen), (None, vec!["--want".to_owned(), "x:publish".to_owned()]));
+        assert_eq!(say(&mut fake, PUBLISH).1, None);
+        assert_eq!(fake.options, ["--want", "x:publish"]);
         let asked = &fake.asked[0];
         assert_eq!((asked.tool.as_str(), asked.url.as_str()), ("cargo", "https://h/i/"));
         assert_eq!((asked.operation.as_deref(), asked.resource.as_deref()), (Some("publish"), Some("sample")));

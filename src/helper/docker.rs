@@ -3,11 +3,12 @@
 //! Owns Docker's convention: an error's text goes to standard output, where the client reads it, and to standard
 //! error for the person; the text for "nothing here" is compared by the client word for word. Nothing is kept.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Call, Daemon, Output, Tool, as_url, bad, is_not_ours, one_line, pair};
 use crate::{
-    api::{helper::HelperRequest, problem::Code},
+    api::{SecretText, helper::HelperRequest, problem::Code},
     error::{Error, Result},
 };
 
@@ -16,14 +17,26 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 /// What `credentials.NewErrCredentialsMissingServerURL` says.
 const NO_SERVER: &str = "no credentials server URL";
 
+/// The user name where the config has none: registries that take a token look at the password only.
+const USER: &str = "token";
+
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(rename = "ServerURL")]
+    server: String,
+    #[serde(rename = "Username")]
+    user: String,
+    #[serde(rename = "Secret")]
+    secret: SecretText,
+}
+
 pub(super) fn answer(call: &Call<'_>, daemon: &mut dyn Daemon) -> Output {
     let told = match call.arg(0) {
         Some("get") => get(call, daemon),
         Some("list") => list(daemon),
         // What `docker logout` forgets, nobody here has.
         Some("erase") => Ok(Output::silent()),
-        Some("store") => Err(Error::new(Code::Denied, "hallpass keeps nothing that Docker stores")
-            .hint("`docker login` is not needed: hallpass helper add docker https://REGISTRY ISSUER:release")),
+        Some("store") => store(call, daemon),
         Some("version" | "--version" | "-v") => Ok(Output::line("docker-credential-hallpass (hallpass)")),
         _ => Err(bad("Docker says get, store, erase or list").hint("\"credsStore\": \"hallpass\" in config.json")),
     };
@@ -41,8 +54,23 @@ fn get(call: &Call<'_>, daemon: &mut dyn Daemon) -> Result<Output> {
         Err(error) if is_not_ours(&error) => return Ok(Output::line(NOT_FOUND).code(1)),
         Err(error) => return Err(error),
     };
-    let (user, secret) = pair(&given, "token");
+    let (user, secret) = pair(&given, USER);
     Ok(Output::json(&json!({ "ServerURL": server, "Username": user, "Secret": secret.expose() })))
+}
+
+/// `docker login` stores what it tried, also where it came from here a moment ago: that is nothing new to keep.
+fn store(call: &Call<'_>, daemon: &mut dyn Daemon) -> Result<Output> {
+    let stored: Stored = serde_json::from_str(call.text()?)
+        .map_err(|_| bad("Docker sent something other than ServerURL, Username and Secret"))?;
+    let url = as_url(&stored.server);
+    let given = daemon.ask(HelperRequest { tool: Tool::Docker.word().into(), url, ..HelperRequest::default() });
+    match given.map(|given| pair(&given, USER)) {
+        Ok((user, secret)) if user == stored.user && secret == stored.secret => Ok(Output::silent()),
+        Err(error) if !is_not_ours(&error) => Err(error),
+        _ => Err(Error::new(Code::Denied, "hallpass keeps nothing that Docker stores").hint(
+            "`docker login` is not needed: hallpass credential add NAME, then hallpass helper add docker https://REGISTRY NAME:release",
+        )),
+    }
 }
 
 /// The places that the config names, as Docker names them: the host alone, where there is no path.
@@ -53,7 +81,7 @@ fn list(daemon: &mut dyn Daemon) -> Result<Output> {
         .map(|entry| {
             let url = entry.url.trim_end_matches('*').trim_end_matches('/');
             let server = url.strip_prefix("https://").filter(|rest| !rest.contains('/')).unwrap_or(&entry.url);
-            (server.to_owned(), Value::from(entry.username.as_deref().unwrap_or("token")))
+            (server.to_owned(), Value::from(entry.username.as_deref().unwrap_or(USER)))
         })
         .collect();
     Ok(Output::json(&Value::Object(servers)))
@@ -103,6 +131,20 @@ mod tests {
             assert!(!output.out.contains(NOT_FOUND) && !output.out.contains("S3CRET"));
         }
         assert_eq!(run(&mut Fake::token(), "get", &"a".repeat(super::super::MAX_INPUT + 1)).code, 1);
+    }
+
+    #[test]
+    fn store_takes_back_what_was_given_and_nothing_new() {
+        let stored =
+            |secret: &str| format!("{{\"ServerURL\":\"ghcr.io\",\"Username\":\"me\",\"Secret\":\"{secret}\"}}");
+        let mut fake = Fake::credential(Some("me"));
+        let output = run(&mut fake, "store", &stored("S3CRET"));
+        assert_eq!((output.out.as_str(), output.code), ("", 0));
+        let output = run(&mut fake, "store", &stored("another"));
+        assert!(output.code == 1 && output.out.contains("docker login") && !output.out.contains("another"));
+        let output = run(&mut Fake::error(Code::NotFound), "store", &stored("another"));
+        assert!(output.code == 1 && output.out.contains("docker login"));
+        assert_eq!(run(&mut fake, "store", "{").code, 1);
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub trait Daemon {
     fn ask(&mut self, request: HelperRequest) -> Result<HelperAnswer>;
     /// Ends the lease of a token.
     fn end(&mut self, token: SecretText) -> Result<()>;
+    /// Takes options of ours that came within a contract and not on the command line.
+    fn options(&mut self, args: &[String]);
     /// What the config says for tools.
     fn entries(&mut self) -> Result<Vec<Helper>>;
 }

@@ -15,11 +15,12 @@ pub struct Fake {
     pub asked: Vec<HelperRequest>,
     pub ended: Vec<String>,
     pub entries: Vec<Helper>,
+    pub options: Vec<String>,
 }
 
 impl Fake {
     pub fn new(says: Result<HelperAnswer>) -> Self {
-        Self { says, asked: Vec::new(), ended: Vec::new(), entries: Vec::new() }
+        Self { says, asked: Vec::new(), ended: Vec::new(), entries: Vec::new(), options: Vec::new() }
     }
 
     /// A token.
@@ -72,6 +73,10 @@ impl Daemon for Fake {
     fn end(&mut self, token: SecretText) -> Result<()> {
         self.ended.push(token.expose().to_owned());
         self.says.clone().map(drop)
+    }
+
+    fn options(&mut self, args: &[String]) {
+        self.options = args.to_vec();
     }
 
     fn entries(&mut self) -> Result<Vec<Helper>> {

@@ -118,7 +118,7 @@ fn erase_ends_the_token_and_a_lease_says_who_got_it() {
     let answer = home.run(["helper", "git", "get"], GIT).ok();
     let token = answer.lines().find_map(|line| line.strip_prefix("password=")).unwrap().to_owned();
     assert!(answer.contains("password_expiry_utc=") && home.works(&token), "{answer}");
-    home.run(["helper", "git", "erase"], &format!("{GIT}")).ok();
+    home.run(["helper", "git", "erase"], GIT).ok();
     assert!(home.works(&token), "nothing was named");
     home.run(["helper", "git", "erase"], &GIT.replace("\n\n", &format!("\npassword={token}\n"))).ok();
     assert!(!home.works(&token));

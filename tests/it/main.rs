@@ -28,6 +28,7 @@ mod fuzz;
 mod gateway;
 mod git_server;
 mod helper;
+mod helper_clients;
 mod helper_tools;
 mod made_up;
 mod mint;
