@@ -8,7 +8,7 @@
 //! scope (SECURITY.md). Inside the boundary the aim is narrow tokens and honest records.
 //!
 //! Direction of imports: `cli → client → api`; `daemon → handler → {policy, lease, store, gateway,
-//! audit}`. `api`, `clock`, `lease`, `policy`, `principal`, `scope`, `secret`, `task` and `token` are
+//! audit}`. `api`, `clock`, `helper`, `lease`, `policy`, `principal`, `scope`, `secret`, `task` and `token` are
 //! pure: no I/O, no tokio, time and randomness passed in. `tests/it/architecture.rs` holds this.
 
 pub mod api;
@@ -22,6 +22,7 @@ pub mod detect;
 pub mod error;
 pub mod exec;
 pub mod gateway;
+pub mod helper;
 pub mod http;
 pub mod lease;
 pub mod paths;

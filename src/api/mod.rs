@@ -6,6 +6,7 @@
 pub mod approval;
 pub mod credential;
 pub mod grant;
+pub mod helper;
 pub mod lease;
 pub mod openapi;
 pub mod operations;

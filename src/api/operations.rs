@@ -3,7 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, approval, credential, grant, lease, principal, quarantine, route, session, status, task, watch,
+    Done, List, Pong, approval, credential, grant, helper, lease, principal, quarantine, route, session, status, task,
+    watch,
 };
 
 /// One operation.
@@ -70,6 +71,11 @@ operations! {
     "route_add" "POST" "/v1/routes" (route::AddRoute) -> route::Route: "Adds a route to the config.";
     "route_show" "GET" "/v1/routes/{name}" () -> route::Route: "One gateway route.";
     "route_remove" "DELETE" "/v1/routes/{name}" () -> Done: "Removes a route of one's own.";
+
+    "helper_list" "GET" "/v1/helpers" () -> List<helper::Helper>: "What each tool gets, in the config's order.";
+    "helper_add" "POST" "/v1/helpers" (helper::Helper) -> helper::Helper: "Adds to the config what a tool gets.";
+    "helper_remove" "POST" "/v1/helpers/remove" (helper::RemoveHelper) -> Done: "Removes what a tool gets.";
+    "helper" "POST" "/v1/helper" (helper::HelperRequest) -> helper::HelperAnswer: "Gives a tool what the config says it gets, where a grant allows it.";
 
     "quarantine_list" "GET" "/v1/quarantine" () -> List<quarantine::Item>: "Files that secrets were taken out of, newest first.";
     "quarantine_take" "POST" "/v1/quarantine" (quarantine::TakeFiles) -> List<quarantine::Taken>: "Takes secrets out of files and leaves references.";

@@ -14,8 +14,10 @@ mod doctor;
 mod env;
 mod exec;
 mod grant;
+mod helper;
 mod input;
 mod lease;
+mod link;
 mod lock;
 mod man;
 mod mint;
@@ -101,6 +103,9 @@ enum Command {
     /// Who may do what, for how long
     #[command(subcommand)]
     Grant(grant::Verb),
+    /// What developer tools get when they ask for a credential, and the programs that they ask
+    #[command(subcommand)]
+    Helper(helper::Verb),
     /// The gateway's upstreams
     #[command(subcommand)]
     Route(route::Verb),
@@ -147,7 +152,7 @@ enum Command {
 
 /// Reads the command line.
 ///
-/// `mint` in its plain form is read by hand: making the parser of all verbs takes longer than the rest of a warm
+/// A tool's call of its helper, and `mint` in its plain form, are read by hand: making the parser of all verbs takes longer than the rest of a warm
 /// `mint`. What is not plain (help, mistakes) goes to the whole one, so only that ever speaks to the user.
 ///
 /// # Errors
@@ -161,6 +166,9 @@ pub fn parse() -> std::result::Result<Cli, clap::Error> {
 }
 
 fn quick(words: &[std::ffi::OsString]) -> Option<Cli> {
+    if let Some(verb) = helper::quick(words) {
+        return Some(Cli { json: false, command: Command::Helper(verb) });
+    }
     let words = words.get(1..).filter(|words| words.first().is_some_and(|word| word == "mint"))?;
     let (json, args) = mint::quick(words.get(1..)?)?;
     Some(Cli { json, command: Command::Mint(args) })
@@ -190,6 +198,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Unlock(args) => lock::unlock(&cx, &args),
         Command::Principal(verb) => principal::run(&cx, verb),
         Command::Grant(verb) => grant::run(&cx, verb),
+        Command::Helper(verb) => helper::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),
         Command::Lease(verb) => lease::run(&cx, verb),

@@ -6,6 +6,7 @@
 pub mod assistants;
 pub mod duration;
 pub mod edit;
+pub mod helping;
 pub(crate) mod place;
 pub mod raw;
 mod watching;
@@ -58,6 +59,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Rules that name assistants, on top of the built-in ones.
     pub assistants: Vec<Rule>,
+    /// What each tool gets.
+    pub helpers: Vec<helping::Helper>,
     /// What is watched.
     pub watch: Watching,
     /// What is allowed and probably not meant, such as a grant for an issuer that does not exist.
@@ -76,6 +79,7 @@ impl Default for Config {
             grants: Vec::new(),
             routes: Vec::new(),
             assistants: Vec::new(),
+            helpers: Vec::new(),
             watch: Watching::default(),
             warnings: Vec::new(),
         }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration,
+    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping,
     place::{Place, looks_secret},
     watching,
 };
@@ -49,6 +49,8 @@ struct File {
     routes: Vec<Spanned<Route>>,
     #[serde(default)]
     assistants: Vec<Spanned<Rule>>,
+    #[serde(default)]
+    helper: Vec<Spanned<helping::Raw>>,
     #[serde(default)]
     watch: watching::Raw,
 }
@@ -123,6 +125,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
     let issuers = issuers(file.issuers, &routes, &place)?;
     let grants = grants(file.grants, &issuers, &mut warnings, &place)?;
     let assistants = assistants(file.assistants, &place)?;
+    let helpers = helping::check(file.helper, &issuers, &mut warnings, &place)?;
     let watch = watching::check(file.watch, &place)?;
     let seconds = |value: Option<Spanned<String>>, default: Duration, least: u64, most: u64| match value {
         Some(value) => place.duration(&value, Duration::from_secs(least), Duration::from_secs(most)),
@@ -152,6 +155,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
         grants,
         routes,
         assistants,
+        helpers,
         watch,
         warnings,
     })

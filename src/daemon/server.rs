@@ -77,8 +77,8 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        approve, credential, env, grant, lease, lock, mint, principal, quarantine, revoke_upstream, route, status,
-        task, trust, watch,
+        approve, credential, env, grant, helper, lease, lock, mint, principal, quarantine, revoke_upstream, route,
+        status, task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -137,6 +137,11 @@ async fn route(
         ("POST", ["routes"]) => json(&route::add(state, caller, call.json()?)?),
         ("GET", ["routes", name]) => json(&route::show(state, name)?),
         ("DELETE", ["routes", name]) => json(&route::remove(state, caller, name)?),
+
+        ("GET", ["helpers"]) => json(&helper::list(state)),
+        ("POST", ["helpers"]) => json(&helper::add(state, caller, call.json()?)?),
+        ("POST", ["helpers", "remove"]) => json(&helper::remove(state, caller, call.json()?)?),
+        ("POST", ["helper"]) => json(&helper::give(state, caller, call.json()?).await?),
 
         ("GET", ["tasks"]) => json(&task::list(state)?),
         ("POST", ["tasks"]) => json(&task::start(state, caller, call.json()?)?),

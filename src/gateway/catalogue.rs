@@ -136,6 +136,12 @@ impl Route {
         if let Some(name) = variables.into_iter().find(|name| !is_variable(name)) {
             return Err(wrong(format!("{name:?} is no name of an environment variable")));
         }
+        if self.scopes.iter().any(|preset| preset.name.to_string() == crate::policy::RELEASE) {
+            return Err(wrong(format!(
+                "the scope {} is the credential itself; name it otherwise",
+                crate::policy::RELEASE
+            )));
+        }
         self.scopes.iter().map(|preset| compile(preset).map_err(|error| wrong(error.detail))).collect()
     }
 

@@ -16,6 +16,9 @@ use crate::{
 };
 use bounds::Bounds;
 
+/// The scope that hands out a credential itself. No `*` gives it: a grant has to name it.
+pub const RELEASE: &str = "release";
+
 /// Policy: this principal may have these scopes on these resources from this issuer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grant {
@@ -146,7 +149,7 @@ pub fn decide(grants: &[Grant], request: &Request, task: Option<&Task>) -> Verdi
         // The least demanding grant that covers the piece: auto before ask, then the longer life.
         let best = mine
             .iter()
-            .filter(|g| g.approval != Approval::Never && g.what.contains(&piece))
+            .filter(|g| g.approval != Approval::Never && g.what.contains(&piece) && names_release(&g.what, &piece))
             .min_by_key(|g| (g.approval, !g.bounds.is_empty(), std::cmp::Reverse(g.max_ttl)));
         match best {
             Some(grant) if used.iter().any(|g| g.id == grant.id) => {}
@@ -155,6 +158,12 @@ pub fn decide(grants: &[Grant], request: &Request, task: Option<&Task>) -> Verdi
         }
     }
     Verdict::Allowed(terms(&used, request.ttl))
+}
+
+/// False only where the credential itself is asked for and the grant does not say so in that word.
+fn names_release(grant: &Wanted, asked: &Wanted) -> bool {
+    let named = |what: &Wanted| what.scopes.iter().any(|scope| scope.to_string() == RELEASE);
+    !named(asked) || named(grant)
 }
 
 /// The request cut into single scopes on single resources.
@@ -230,6 +239,16 @@ mod tests {
         assert_eq!(terms.grants, ["a", "b"]);
         let Verdict::Allowed(terms) = decide(&grants, &ask("gh:issues:read@acme/web"), None) else { panic!("denied") };
         assert_eq!((terms.ttl, terms.approval), (Duration::from_secs(600), Approval::Auto));
+    }
+
+    #[test]
+    fn no_star_gives_the_credential_itself() {
+        let allowed = |grant_of: &str, asked: &str| {
+            matches!(decide(&[grant("a", grant_of, Approval::Auto, 600)], &ask(asked), None), Verdict::Allowed(_))
+        };
+        assert!(allowed("gh:release", "gh:release") && allowed("gh:release@acme/*", "gh:release@acme/web"));
+        assert!(!allowed("gh:*", "gh:release") && allowed("gh:*", "gh:*") && allowed("gh:*", "gh:releases"));
+        assert!(!allowed("gh:release:*", "gh:release") && !allowed("gh:release", "gh:*"));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::{
 };
 
 /// Modules that decide: no I/O, no runtime, no clock, no environment.
-const PURE: &[&str] = &["api", "clock", "detect", "lease", "policy", "principal", "scope", "secret", "task", "token"];
+const PURE: &[&str] =
+    &["api", "clock", "detect", "helper", "lease", "policy", "principal", "scope", "secret", "task", "token"];
 
 /// What a pure module may not name.
 const IMPURE: &[&str] = &[

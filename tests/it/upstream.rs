@@ -2,8 +2,13 @@
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{Arc, Mutex},
+};
+
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
 /// The upstream; its thread ends with the test process.
@@ -51,6 +56,31 @@ impl Upstream {
         Self { port, seen }
     }
 
+    /// Starts one that speaks TLS and answers what this says of each request; with the certificate to trust (PEM).
+    pub fn tls(judge: impl Fn(&Seen) -> String + Send + Sync + 'static) -> (Self, String) {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let (listener, config) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(config));
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (kept, judge) = (Arc::clone(&seen), Arc::new(judge));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (kept, judge) = (Arc::clone(&kept), Arc::clone(&judge));
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                std::thread::spawn(move || serve(StreamOwned::new(connection, stream), &kept, &*judge));
+            }
+        });
+        (Self { port, seen }, cert.pem())
+    }
+
     /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
@@ -62,7 +92,7 @@ impl Upstream {
     }
 }
 
-fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, judge: &dyn Fn(&Seen) -> String) {
+fn serve(mut stream: impl Read + Write, kept: &Mutex<Vec<Seen>>, judge: &dyn Fn(&Seen) -> String) {
     let mut all = Vec::new();
     let mut buffer = [0; 16 * 1024];
     let mut read = |all: &mut Vec<u8>| match stream.read(&mut buffer) {
@@ -89,5 +119,5 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, judge: &dyn Fn(&Seen) -
     let seen = Seen { head, body };
     let answer = judge(&seen);
     kept.lock().unwrap().push(seen);
-    let _ = stream.write_all(answer.as_bytes());
+    let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.flush());
 }

@@ -5,6 +5,7 @@
 //! it points at is replaced, and the link stays.
 
 mod file;
+pub mod helper;
 pub mod watch;
 
 use std::{path::Path, time::Duration};

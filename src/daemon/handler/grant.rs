@@ -134,8 +134,9 @@ pub fn known_scopes(state: &State, what: &Wanted) -> Result<()> {
     };
     let scopes = match &issuer.kind {
         config::IssuerKind::Gateway { route, .. } => scopes_of(&settings.catalogue, route),
-        config::IssuerKind::Static => release::SCOPE.parse().into_iter().collect(),
+        config::IssuerKind::Static => Vec::new(),
     };
+    let scopes: Vec<_> = scopes.into_iter().chain(release::SCOPE.parse()).collect();
     let odd =
         what.scopes.iter().find(|scope| !scopes.iter().any(|preset| scope.contains(preset) || preset.contains(scope)));
     match odd {

@@ -87,6 +87,9 @@ pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mi
     if release::is_static(state, &order.what.issuer) {
         return Err(release::no_token(&order.what.issuer));
     }
+    if release::is_asked(&order.what) {
+        return Err(release::no_scope(&order.what.issuer));
+    }
     state.audit_ready()?;
     let terms = judge(state, caller, &order)?;
     if let Some(minted) = share(state, &order, &terms)? {
@@ -115,7 +118,7 @@ async fn approved(state: &Rc<State>, caller: &Caller, order: &Order, terms: Term
 
 /// The principal and the task of a request. A task that the caller does not run in may be named by
 /// the principal that works on it and by the human, by nobody else.
-fn place(state: &State, identity: &Identity, named: Option<&str>) -> Result<(String, Option<String>)> {
+pub(super) fn place(state: &State, identity: &Identity, named: Option<&str>) -> Result<(String, Option<String>)> {
     let Some(id) = named else { return Ok((identity.principal.clone(), identity.task.clone())) };
     let tasks = state.tasks.borrow();
     let named = tasks.get(id).or_else(|| tasks.by_title(id, &identity.principal)).ok_or_else(|| task::ended(id))?;

@@ -4,6 +4,7 @@ pub mod approve;
 pub mod credential;
 pub mod env;
 pub mod grant;
+pub mod helper;
 pub mod lease;
 pub mod lock;
 pub mod mint;

@@ -1,0 +1,90 @@
+//! `hallpass helper link`: the names under which tools look for their helpers.
+//!
+//! Owns the links. Must never replace something that is not a link to hallpass.
+
+use std::{
+    io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use super::context::Context;
+use crate::{
+    api::problem::Code,
+    error::{Error, Result},
+    helper::Tool,
+};
+
+pub fn run(cx: &Context, folder: Option<PathBuf>) -> Result<u8> {
+    let folder = match folder {
+        Some(folder) => folder,
+        None => usual()?,
+    };
+    let program = std::env::current_exe().and_then(|path| path.canonicalize()).map_err(|e| failed(&folder, &e))?;
+    std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, &e))?;
+    let mut made = Vec::new();
+    for name in Tool::programs() {
+        let path = folder.join(name);
+        place(&path, &program)?;
+        made.push(path.display().to_string());
+    }
+    let lines: Vec<String> = made.iter().map(|path| format!("{path} is a link to {}", program.display())).collect();
+    cx.show(&serde_json::json!({ "links": made }), |_| lines.join("\n"))
+}
+
+/// Makes one link; one that is there already and leads to a hallpass is renewed.
+fn place(path: &Path, program: &Path) -> Result<()> {
+    match std::fs::read_link(path) {
+        Ok(old) if old == program => return Ok(()),
+        Ok(old) if old.file_name() == program.file_name() => {
+            std::fs::remove_file(path).map_err(|e| failed(path, &e))?;
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        _ => {
+            return Err(Error::new(Code::Exists, format!("{} is there already, and is not ours", path.display()))
+                .hint("look at it; move it away, or name another folder: hallpass helper link FOLDER"));
+        }
+    }
+    symlink(program, path).map_err(|e| failed(path, &e))
+}
+
+fn usual() -> Result<PathBuf> {
+    let folder = crate::sys::home().map(|home| home.join(".local/bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    folder.filter(|folder| std::env::split_paths(&path).any(|known| known == *folder)).ok_or_else(|| {
+        Error::new(Code::Usage, "~/.local/bin is not on PATH, so no tool would find a link there")
+            .hint("name a folder that is: hallpass helper link FOLDER")
+    })
+}
+
+fn failed(path: &Path, e: &io::Error) -> Error {
+    Error::new(Code::Io, format!("{}: {e}", path.display()))
+        .hint("name a folder of your own: hallpass helper link FOLDER")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_is_renewed_and_nobody_else_s_is_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, program) = (dir.path().join("git-credential-hallpass"), dir.path().join("hallpass"));
+        place(&link, &program).unwrap();
+        place(&link, &program).unwrap();
+        std::fs::remove_file(&link).unwrap();
+        symlink("/old/place/hallpass", &link).unwrap();
+        place(&link, &program).unwrap();
+        assert_eq!(std::fs::read_link(&link).unwrap(), program);
+        for theirs in ["/usr/bin/other", "x"] {
+            std::fs::remove_file(&link).unwrap();
+            symlink(theirs, &link).unwrap();
+            assert_eq!(place(&link, &program).unwrap_err().code, Code::Exists);
+            assert_eq!(std::fs::read_link(&link).unwrap(), Path::new(theirs));
+        }
+        std::fs::remove_file(&link).unwrap();
+        std::fs::write(&link, "mine").unwrap();
+        assert_eq!(place(&link, &program).unwrap_err().code, Code::Exists);
+        assert_eq!(std::fs::read_to_string(&link).unwrap(), "mine");
+    }
+}

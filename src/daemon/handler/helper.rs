@@ -1,0 +1,209 @@
+//! `helper`: what each tool gets, and one tool's question.
+//!
+//! Owns the way from a tool's question to an order: the entry of the config, narrowed by what the tool is about to do.
+//! Whether it is allowed, and how it is given, is `mint`'s and `release`'s; there is no second way to either.
+
+use std::{rc::Rc, time::Duration};
+
+use super::{
+    grant,
+    mint::{self, Order},
+    release,
+};
+use crate::{
+    api::{
+        Done, List, SecretText,
+        helper::{Given, Header, Helper, HelperAnswer, HelperRequest, RemoveHelper},
+        problem::Code,
+    },
+    audit::{Decision, Record},
+    config::{self, Issuer, IssuerKind},
+    daemon::state::{State, callers::Caller},
+    error::{Error, Result},
+    gateway::catalogue::{Auth, Route},
+    helper::{
+        self,
+        matching::{self, Subject},
+    },
+    principal::printable,
+    scope::{Contains, Resource, ResourceSet, Scope, ScopeSet, Wanted},
+};
+
+/// All of them, in the config's order.
+pub fn list(state: &State) -> List<Helper> {
+    List { items: state.settings().config.helpers.iter().map(wire).collect() }
+}
+
+/// Adds one to the config.
+pub fn add(state: &Rc<State>, caller: &Caller, request: Helper) -> Result<Helper> {
+    let identity = state.human_only(caller, "saying what a tool gets")?;
+    state.audit_ready()?;
+    keep_issuer(state, &request.want)?;
+    grant::known_scopes(state, &request.want)?;
+    config::edit::helper::add(&state.paths.config(), &request)?;
+    state.reload()?;
+    state.record_after(
+        Record::new("helper.add", &identity.principal, identity.kind)
+            .decision(Decision::Done)
+            .detail(&printable(&format!("{} {} {}", request.tool, request.url, request.want))),
+    );
+    Ok(request)
+}
+
+/// A credential that no route can stand in for has no issuer until somebody wants it released: this is that moment.
+/// It gives nothing yet; that takes a grant.
+fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
+    let known = state.settings().config.issuers.contains_key(&want.issuer);
+    if known || !release::is_asked(want) || state.names.borrow().credential(&want.issuer).is_none() {
+        return Ok(());
+    }
+    let issuer = Issuer { kind: IssuerKind::Static, credential: want.issuer.clone() };
+    config::edit::add_issuer(&state.paths.config(), &want.issuer, &issuer)?;
+    state.reload()
+}
+
+/// Removes one.
+pub fn remove(state: &Rc<State>, caller: &Caller, request: RemoveHelper) -> Result<Done> {
+    let identity = state.human_only(caller, "removing what a tool gets")?;
+    config::edit::helper::remove_entry(&state.paths.config(), &request.tool, &request.url)?;
+    state.reload()?;
+    state.record_after(
+        Record::new("helper.remove", &identity.principal, identity.kind)
+            .decision(Decision::Done)
+            .detail(&printable(&format!("{} {}", request.tool, request.url))),
+    );
+    Ok(Done { done: true })
+}
+
+/// Gives a tool what the config says, where a grant allows it.
+pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) -> Result<HelperAnswer> {
+    let identity = state.identify(caller, request.claim.as_deref())?;
+    if !helper::is_tool(&request.tool) {
+        let known: Vec<&str> = helper::Tool::words().collect();
+        return Err(Error::new(Code::InvalidValue, "this is no tool that has a helper")
+            .hint(format!("the tools are: {}", known.join(", "))));
+    }
+    let entry = entry(state, &request);
+    let want = request.want.or_else(|| Some(entry.as_ref()?.want.clone())).ok_or_else(|| nothing(&request.tool))?;
+    // That there is no such issuer is not the same as that nothing is configured.
+    grant::known_scopes(state, &want).map_err(|error| match error.code {
+        Code::NotFound => Error { code: Code::Config, ..error },
+        _ => error,
+    })?;
+    let resource = request.resource.as_deref().map(|text| below_route(state, &want.issuer, &request.url, text));
+    let what = narrow(state, want, request.operation.as_deref(), resource)?;
+    let (principal, task) = mint::place(state, &identity, None)?;
+    let wait = request.wait_seconds.map(Duration::from_secs);
+    let order = Order { principal, task, what, ttl: None, uses: None, rate: None, wait };
+    let username = entry.as_ref().and_then(|entry| entry.username.clone()).or(request.username);
+    let url = entry.map(|entry| entry.url);
+    let issuer = order.what.issuer.clone();
+    let route = route(state, &issuer);
+    if release::is_static(state, &issuer) || release::is_asked(&order.what) {
+        let value = release::release(state, caller, &order).await?;
+        let text = value.expose_str().ok_or_else(|| {
+            Error::new(Code::InvalidValue, format!("{issuer} is not text, and no tool's contract takes that"))
+                .hint(format!("hallpass credential rotate {issuer}"))
+        })?;
+        return Ok(HelperAnswer {
+            kind: Given::Static,
+            secret: SecretText::new(text),
+            username,
+            expires_at: None,
+            base_url: None,
+            header: route.map_or_else(|| Some(bearer()), |route| header(&route.auth)),
+            issuer,
+            lease: None,
+            url,
+        });
+    }
+    let minted = mint::fill(state, caller, order).await?;
+    // The gateway takes a token as a bearer everywhere; a client may expect its own header all the same.
+    let header = route.and_then(|route| header(&route.auth)).filter(|header| !header.base64);
+    Ok(HelperAnswer {
+        kind: Given::Gateway,
+        secret: minted.access_token,
+        username,
+        expires_at: Some(minted.expires_at),
+        base_url: minted.base_url,
+        header: Some(header.unwrap_or_else(bearer)),
+        issuer,
+        lease: Some(minted.lease),
+        url,
+    })
+}
+
+fn entry(state: &State, request: &HelperRequest) -> Option<config::helping::Helper> {
+    let subject = Subject::parse(&request.url).ok()?;
+    let settings = state.settings();
+    let entries = settings.config.helpers.iter().map(|helper| (helper.tool.as_str(), &helper.pattern, helper));
+    matching::choose(entries, &request.tool, &subject).cloned()
+}
+
+/// The order for what the tool is about to do, and for nothing else that the want covers.
+fn narrow(state: &State, want: Wanted, operation: Option<&str>, resource: Option<&str>) -> Result<Wanted> {
+    let route = route(state, &want.issuer);
+    let presets = route.as_ref().map(|route| route.scopes.as_slice()).unwrap_or_default();
+    let operation = operation.and_then(|word| word.parse::<Scope>().ok());
+    let operation =
+        operation.filter(|scope| want.scopes.contains_one(scope) && presets.iter().any(|preset| preset.name == *scope));
+    let scopes = operation.map_or_else(|| want.scopes.clone(), |scope| ScopeSet::new([scope]));
+    // A text that is no resource narrows nothing: the whole want is asked for, which takes the wider grant.
+    let resource = resource.and_then(|text| text.parse::<Resource>().ok());
+    let told_apart = release::is_asked(&want)
+        || presets
+            .iter()
+            .any(|preset| preset.resource.is_some() && scopes.iter().any(|one| one.contains(&preset.name)));
+    let resources = match resource.filter(|_| told_apart) {
+        None => want.resources.clone(),
+        Some(resource) => want.resources.meet(&ResourceSet::new([resource.clone()])),
+    };
+    if resources.is_empty() {
+        return Err(Error::new(Code::OutsideScope, format!("the helper is for {want}, and this is another resource"))
+            .hint("hallpass helper list"));
+    }
+    Ok(Wanted { issuer: want.issuer, scopes, resources })
+}
+
+/// A path at the gateway begins with the route's name, which is no part of the resource.
+fn below_route<'a>(state: &State, issuer: &str, url: &str, resource: &'a str) -> &'a str {
+    let Some(route) = route(state, issuer) else { return resource };
+    let inside = |gateway: String| url.strip_prefix(&gateway).is_some_and(|rest| rest.starts_with('/'));
+    let rest = resource.strip_prefix(route.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    rest.filter(|_| state.gateway_url(&route.name).is_ok_and(inside)).unwrap_or(resource)
+}
+
+fn route(state: &State, issuer: &str) -> Option<Route> {
+    let settings = state.settings();
+    match &settings.config.issuers.get(issuer)?.kind {
+        IssuerKind::Gateway { route, .. } => settings.catalogue.get(route).cloned(),
+        IssuerKind::Static => None,
+    }
+}
+
+fn bearer() -> Header {
+    Header { name: "Authorization".into(), prefix: "Bearer ".into(), base64: false }
+}
+
+fn header(auth: &Auth) -> Option<Header> {
+    match auth {
+        Auth::Bearer => Some(bearer()),
+        Auth::Basic => Some(Header { prefix: "Basic ".into(), base64: true, ..bearer() }),
+        Auth::Header { name, prefix } => Some(Header { name: name.clone(), prefix: prefix.clone(), base64: false }),
+        Auth::Query { .. } => None,
+    }
+}
+
+fn nothing(tool: &str) -> Error {
+    Error::new(Code::NotFound, format!("the config says nothing of what {tool} gets here"))
+        .hint(format!("hallpass helper add {tool} URL ISSUER:SCOPE"))
+}
+
+fn wire(helper: &config::helping::Helper) -> Helper {
+    Helper {
+        tool: helper.tool.clone(),
+        url: helper.url.clone(),
+        want: helper.want.clone(),
+        username: helper.username.clone(),
+    }
+}

@@ -1,0 +1,271 @@
+//! Helpers as tools call them: the real binary, a real daemon, and each contract by hand.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::{
+    support::{Home, MEMORY, Ran, key, own_session, random, run, wait_until},
+    upstream::Upstream,
+};
+
+/// A home with the credential `vault`, which has no route, and its value. It is not watched for: what is released is
+/// printed.
+pub fn with_static() -> (Home, String) {
+    let (home, secret) = (Home::started(), format!("pw-{}", random()));
+    home.run(["credential", "add", "vault"], &secret).ok();
+    (home, secret)
+}
+
+/// A program in this home, with the variables that lead to its daemon and none of the caller's.
+pub fn program(home: &Home, program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> Command {
+    let plain = home.command(["x"]);
+    let mut command = Command::new(program);
+    command.args(args).env_clear().envs(plain.get_envs().filter_map(|(n, v)| Some((n, v?)))).current_dir(home.path());
+    own_session(&mut command);
+    command
+}
+
+/// The folder with the programs that tools look for.
+pub fn links(home: &Home) -> PathBuf {
+    let folder = home.path().join("links");
+    home.ok(["helper", "link", folder.to_str().unwrap()]);
+    folder
+}
+
+fn quickly(what: &str, command: Command, input: &[u8]) -> Ran {
+    let started = Instant::now();
+    let ran = run(command, input);
+    assert!(started.elapsed() < Duration::from_secs(5), "{what} took {:?}", started.elapsed());
+    assert!(!ran.err().contains("panicked"), "{what}: {}", ran.err());
+    ran
+}
+
+const GIT: &str = "protocol=https\nhost=code.example\npath=acme/web.git\n\n";
+
+#[test]
+fn what_a_tool_gets_is_said_listed_and_taken_back() {
+    let (home, _) = with_static();
+    home.fails("helper add git https://code.example/acme/* nothing:release", 1, "not_found");
+    home.fails("helper add git https://u:p@code.example vault:release", 1, "invalid_value");
+    home.fails("helper add svn https://code.example vault:release", 1, "config");
+    home.does("helper add git https://code.example/acme/* vault:release --username me");
+    home.fails("helper add git https://CODE.example:443/acme/* vault:release", 1, "exists");
+    let listed = home.json("helper list");
+    assert_eq!((&listed["items"][0]["tool"], &listed["items"][0]["username"]), (&"git".into(), &"me".into()));
+    assert!(home.does("helper list").contains("vault:release"));
+    assert!(home.does("--json audit query --event helper.add").contains("code.example"));
+    home.does("helper remove git https://code.example/acme/*");
+    home.fails("helper remove git https://code.example/acme/*", 1, "not_found");
+    assert_eq!(home.run(["helper", "git", "get"], GIT).ok(), "");
+    home.fails("helper nonsense", 2, "usage");
+}
+
+#[test]
+fn nothing_is_released_but_by_a_grant_that_says_so_in_that_word() {
+    let (home, upstream, key) = (Home::started(), Upstream::start(), key());
+    home.with_upstream(&upstream, &key);
+    home.does("helper add git https://code.example up:release");
+    home.does("grant add human up:*");
+    for line in ["helper git --want up:release get", "helper git get"] {
+        let ran = home.run(line.split(' '), GIT);
+        assert_eq!((ran.out().as_str(), ran.code()), ("quit=1\n", 1), "{}", ran.err());
+        assert!(ran.err().contains("hallpass grant add human 'up:release@acme/web'"), "{}", ran.err());
+    }
+    home.fails("mint up:release", 1, "invalid_value");
+    let both = "{\"tool\":\"git\",\"url\":\"https://code.example\",\"want\":{\"issuer\":\"up\",\"scopes\":[\"read\",\"release\"]}}";
+    assert_eq!(home.api("POST", "/v1/helper", both).status, 422);
+    // The canary looks at everything that was printed so far: the key was not in it.
+    home.does("helper add terraform https://code.example up:read");
+    let token = home.ok(["helper", "terraform", "get", "code.example"]);
+    let token: serde_json::Value = serde_json::from_str(&token).unwrap();
+    assert!(home.works(token["token"].as_str().unwrap()));
+}
+
+#[test]
+fn git_s_lines_by_hand() {
+    let (home, secret) = with_static();
+    home.does("helper add git https://code.example/acme/* vault:release --username me");
+    let get = |text: &str| home.run(["helper", "git", "get"], text);
+    let denied = get(GIT);
+    assert_eq!((denied.out().as_str(), denied.err().lines().count()), ("quit=1\n", 1), "{}", denied.err());
+    let command = denied.err();
+    home.pasted(command[command.find("hallpass grant").unwrap()..].trim());
+    assert_eq!(get(GIT).ok(), format!("username=me\npassword={secret}"));
+    let modern = get(&format!("capability[]=authtype\n{GIT}")).ok();
+    assert!(
+        modern.starts_with("capability[]=authtype\nauthtype=Basic\ncredential=") && modern.ends_with("ephemeral=1")
+    );
+    // Another repository is another resource, another host is nobody's.
+    assert_eq!(get(&GIT.replace("web", "secret")).out(), "quit=1\n");
+    for other in ["host=code.example.evil.com", "host=evil.com", "host=code.example:8443", "host=me@code.example"] {
+        let ran = get(&GIT.replace("host=code.example", other));
+        assert_eq!((ran.out().as_str(), ran.err().as_str(), ran.code()), ("", "", 0), "{other}");
+    }
+    assert_eq!(home.run(["helper", "git", "store"], GIT).ok(), "");
+    let line = home.does("--json audit query --event credential.release");
+    assert!(line.contains("\"static\"") && line.contains("acme/web"), "{line}");
+}
+
+#[test]
+fn erase_ends_the_token_and_a_lease_says_who_got_it() {
+    let (home, upstream, key) = (Home::started(), Upstream::start(), key());
+    home.with_upstream(&upstream, &key);
+    home.does("helper add git https://code.example up:read");
+    home.does("grant add human up:read");
+    let answer = home.run(["helper", "git", "get"], GIT).ok();
+    let token = answer.lines().find_map(|line| line.strip_prefix("password=")).unwrap().to_owned();
+    assert!(answer.contains("password_expiry_utc=") && home.works(&token), "{answer}");
+    home.run(["helper", "git", "erase"], GIT).ok();
+    assert!(home.works(&token), "nothing was named");
+    home.run(["helper", "git", "erase"], &GIT.replace("\n\n", &format!("\npassword={token}\n"))).ok();
+    assert!(!home.works(&token));
+}
+
+#[test]
+fn docker_s_exchange_by_hand() {
+    let (home, secret) = with_static();
+    let folder = links(&home);
+    let docker = |action: &str, input: &str| {
+        run(program(&home, folder.join("docker-credential-hallpass"), &[action]), input.as_bytes())
+    };
+    home.does("helper add docker https://registry.example vault:release --username me");
+    home.does("grant add human vault:release");
+    let said: serde_json::Value = serde_json::from_str(&docker("get", "registry.example").ok()).unwrap();
+    assert_eq!(said, serde_json::json!({ "ServerURL": "registry.example", "Username": "me", "Secret": secret }));
+    let ran = docker("get", "registry.example.evil.com");
+    assert_eq!(
+        (ran.out().as_str(), ran.err().as_str(), ran.code()),
+        ("credentials not found in native keychain\n", "", 1)
+    );
+    assert_eq!(docker("list", "").ok(), "{\"registry.example\":\"me\"}");
+    let stored = docker("store", "{\"ServerURL\":\"registry.example\",\"Username\":\"u\",\"Secret\":\"s\"}");
+    assert!(stored.code() == 1 && stored.out().contains("docker login") && stored.err().lines().count() == 1);
+    assert_eq!(docker("erase", "registry.example").ok(), "");
+    home.does("credential remove vault");
+    assert_eq!(docker("get", "registry.example").code(), 1);
+}
+
+/// One call of each tool that asks for something, and what it gets where nothing can be given.
+const CALLS: [(&str, &str); 10] = [
+    ("git get", GIT),
+    ("docker get", "code.example"),
+    ("terraform get code.example", ""),
+    ("go https://code.example/x", ""),
+    ("bazel get", "{\"uri\":\"https://code.example/x\"}"),
+    ("keyring get https://code.example/ me", ""),
+    ("kubectl https://code.example", ""),
+    ("aws --profile work", ""),
+    ("gcp", ""),
+    ("headers https://code.example", ""),
+];
+
+fn each(home: &Home, options: &str, check: impl Fn(&str, Ran)) {
+    for (call, input) in CALLS {
+        let (tool, rest) = call.split_once(' ').unwrap_or((call, ""));
+        let line = format!("helper {tool} {options} {rest}");
+        check(call, quickly(call, home.command(line.split_whitespace()), input.as_bytes()));
+    }
+}
+
+#[test]
+fn what_cannot_be_given_is_told_as_each_tool_expects() {
+    let refused = |what: &str, says: &str| {
+        let (what, says) = (what.to_owned(), says.to_owned());
+        move |call: &str, ran: Ran| {
+            let (out, err) = (ran.out(), ran.err());
+            let at = format!("{what}, {call}: {out}{err}");
+            if call == "gcp" {
+                let said: serde_json::Value = serde_json::from_str(&out).expect(&at);
+                assert!(said["success"] == false && err.is_empty() && ran.code() == 0, "{at}");
+                assert!(said["message"].as_str().unwrap().contains(&says), "{at}");
+                return;
+            }
+            assert!(ran.code() != 0 && err.lines().count() == 1 && err.starts_with("hallpass: "), "{at}");
+            assert!(err.contains(&says), "{at}");
+            let told = match call.split(' ').next().unwrap() {
+                "docker" => out == err,
+                "git" => out.is_empty() || out == "quit=1\n",
+                _ => out.is_empty(),
+            };
+            assert!(told, "{at}");
+        }
+    };
+    let (mut home, _) = with_static();
+    home.does("helper add * https://code.example/* vault:release");
+    each(&home, "--want vault:release", refused("no grant", "hallpass grant add human 'vault:release"));
+    each(&home, "--want nonsense", refused("a wrong argument", "ISSUER:SCOPE"));
+    each(&home, "--want gone:release", refused("no such issuer", "there is no issuer"));
+    home.kill();
+    each(&home, "--want vault:release", refused("no daemon", "hallpass service install"));
+    let mut locked = super::faults::with_file_store();
+    locked.start();
+    locked.run(["credential", "add", "vault"], "value").ok();
+    locked.does("helper add * https://code.example/* vault:release");
+    locked.does("grant add human vault:release");
+    locked.does("lock");
+    std::fs::rename(locked.path().join("identity.txt"), locked.path().join("away.txt")).unwrap();
+    each(&locked, "--want vault:release", refused("a locked store", "hallpass unlock"));
+}
+
+#[test]
+fn odd_input_gets_an_answer_too() {
+    let (home, _) = with_static();
+    home.does("helper add * https://code.example/* vault:release");
+    home.does("grant add human vault:release");
+    let huge = vec![b'a'; 1024 * 1024 + 1];
+    for call in ["git get", "git store", "git erase", "docker get", "docker store", "docker erase", "bazel get"] {
+        let line = format!("helper {call}");
+        let ran = quickly(call, home.command(line.split(' ')), &huge);
+        assert!(ran.err().len() < 300 && ran.out().len() < 300, "{call}: {}{}", ran.out(), ran.err());
+        // A closed standard input, as some tools leave it.
+        let mut shell = program(&home, "/bin/sh", &["-c", "exec \"$0\" \"$@\" <&-", env!("CARGO_BIN_EXE_hallpass")]);
+        shell.args(line.split(' '));
+        let ran = quickly(call, shell, b"");
+        assert!(ran.err().lines().count() <= 1 && !ran.err().contains("descriptor"), "{call}: {}", ran.err());
+    }
+    for wrong in ["helper git", "helper bazel", "helper terraform", "helper keyring", "helper docker", "helper cargo"] {
+        let ran = quickly(wrong, home.command(wrong.split(' ')), b"");
+        assert!(ran.code() != 0 && ran.err().lines().count() == 1, "{wrong}: {}", ran.err());
+    }
+    let ran = quickly("cargo", home.command(["--cargo-plugin"]), &huge);
+    let lines: Vec<String> = ran.out().lines().map(str::to_owned).collect();
+    assert!(lines.len() == 2 && lines[0] == "{\"v\":[1]}" && lines[1].contains("\"kind\":\"other\""), "{lines:?}");
+}
+
+#[test]
+fn ten_at_once_all_get_theirs() {
+    let (home, secret) = with_static();
+    home.does("helper add git https://code.example vault:release");
+    home.does("grant add human vault:release");
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..10).map(|_| scope.spawn(|| home.run(["helper", "git", "get"], GIT).ok())).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| answer.ends_with(&secret)), "{answers:?}");
+}
+
+#[test]
+fn a_cleared_environment_and_another_folder_change_nothing() {
+    let (home, secret) = with_static();
+    home.does("helper add git https://code.example vault:release");
+    home.does("grant add human vault:release");
+    let mut command = Command::new(links(&home).join("git-credential-hallpass"));
+    command.arg("get").env_clear().env("HALLPASS_HOME", home.path()).current_dir("/");
+    own_session(&mut command);
+    assert!(run(command, GIT.as_bytes()).ok().ends_with(&secret));
+}
+
+#[test]
+fn a_helper_starts_the_daemon() {
+    let mut home = Home::new(MEMORY);
+    let mut command = home.command(["helper", "git", "get"]);
+    command.env_remove("HALLPASS_AUTOSTART").stdin(Stdio::null());
+    let ran = run(command, GIT.as_bytes());
+    assert_eq!((ran.out().as_str(), ran.err().as_str(), ran.code()), ("", "", 0));
+    wait_until("it answers", || home.ping());
+    let pid = home.api("GET", "/v1/ping", "").json()["pid"].as_i64().unwrap();
+    home.also_kill(i32::try_from(pid).unwrap());
+}
