@@ -11,6 +11,7 @@
 //! audit}`. `api`, `clock`, `helper`, `lease`, `policy`, `principal`, `scope`, `secret`, `task` and `token` are
 //! pure: no I/O, no tokio, time and randomness passed in. `tests/it/architecture.rs` holds this.
 
+pub mod adopt;
 pub mod api;
 pub mod audit;
 pub mod cli;

@@ -230,6 +230,7 @@ pub fn from_wire(add: &wire::AddRoute) -> Result<Route, Error> {
         scrub_env: Vec::new(),
         encoded_slash: false,
         allow_private: add.allow_private,
+        default_scopes: Vec::new(),
         scopes,
     };
     route.check().map(|_| route)

@@ -36,6 +36,9 @@ pub struct Route {
     /// Allow an upstream on loopback or in a private network, and plain http to it.
     #[serde(default)]
     pub allow_private: bool,
+    /// The scopes that a tool gets when it is adopted and nothing says what it does; the first preset where none are.
+    #[serde(default, rename = "default")]
+    pub default_scopes: Vec<Scope>,
     /// Its scope presets.
     #[serde(default, rename = "scope")]
     pub scopes: Vec<Preset>,

@@ -5,9 +5,11 @@
 
 mod expand;
 mod kept;
+pub mod replace;
 
 pub use expand::{Os, expand};
 pub use kept::{is_config_folder, is_project_config, is_project_config_name};
+pub use replace::{Replace, With};
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +45,9 @@ pub struct Surface {
     pub keeps: Vec<String>,
     /// Its files.
     pub file: Vec<File>,
+    /// What may replace a secret in them, the best first.
+    #[serde(default)]
+    pub replace: Vec<Replace>,
 }
 
 /// What a surface is.

@@ -1,0 +1,231 @@
+//! What becomes of each secret of a file: the entry that fits, the changes, and what the tool may then do.
+//!
+//! Owns the choice. It widens nothing: where a token of the gateway cannot stand in, the credential itself is asked for
+//! by name (`release`), and said to be the least bad. What is there already is never overwritten.
+
+use serde_json::Value;
+
+use super::{
+    template::Names,
+    tree::{Tree, pointer},
+    wrap::Wraps,
+};
+use crate::{
+    gateway::catalogue::{Auth, Route},
+    policy::RELEASE,
+    scope::{ScopeSet, Wanted, any_resource},
+    surface::{
+        Format, Replace, Surface, With,
+        replace::fits,
+    },
+};
+
+/// The tool whose file it is.
+pub struct Tool<'a> {
+    /// Its entry of the catalogue.
+    pub surface: &'a Surface,
+    /// How the file is written.
+    pub format: Format,
+    /// The program that it will call, absolute.
+    pub hallpass: &'a str,
+    /// Whom the daemon takes it for; `None` where nothing but a claim would name it.
+    pub principal: Option<&'a str>,
+}
+
+/// A secret in the file and what it becomes.
+pub struct Secret<'a> {
+    /// What it means.
+    pub value: &'a str,
+    /// The name of its credential and of its issuer.
+    pub name: &'a str,
+    /// The route that can stand in for it, and its address at the gateway.
+    pub route: Option<(&'a Route, &'a str)>,
+}
+
+/// A change of the file: what stands at the pointer afterwards, or that nothing does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// The place.
+    pub at: String,
+    /// What is there now.
+    pub there: bool,
+    /// What it becomes; `None` goes.
+    pub to: Option<Value>,
+}
+
+/// What becomes of one place with a secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Which of the secrets.
+    pub secret: usize,
+    /// The place, as a JSON pointer.
+    pub at: String,
+    /// What replaces it; or why nothing does.
+    pub what: Result<Step, String>,
+}
+
+/// A replacement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// How.
+    pub with: With,
+    /// What is asked for from now on.
+    pub want: Wanted,
+    /// Who asks.
+    pub principal: String,
+    /// The command that the tool will run, where it runs one by itself.
+    pub runs: Option<String>,
+}
+
+/// All that is planned for a file.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// One for each place.
+    pub outcomes: Vec<Outcome>,
+    /// The changes that go with them.
+    pub edits: Vec<Edit>,
+}
+
+/// Plans the file.
+pub fn plan(tool: &Tool<'_>, tree: &Tree, secrets: &[Secret<'_>]) -> Planned {
+    let mut planned = Planned::default();
+    let mut wraps = Wraps::default();
+    for (index, secret) in secrets.iter().enumerate() {
+        for place in tree.places(secret.value) {
+            let what = choose(tool, tree, secret, &place, &mut planned.edits, &mut wraps);
+            planned.outcomes.push(Outcome { secret: index, at: pointer(&place), what });
+        }
+    }
+    planned.edits.extend(wraps.edits(tool, tree));
+    planned.outcomes.sort_by(|a, b| a.at.cmp(&b.at));
+    planned
+}
+
+/// The first entry that fits, with its changes; else why the best of them does not.
+fn choose(
+    tool: &Tool<'_>,
+    tree: &Tree,
+    secret: &Secret<'_>,
+    place: &[String],
+    edits: &mut Vec<Edit>,
+    wraps: &mut Wraps,
+) -> Result<Step, String> {
+    let mut first = None;
+    for entry in &tool.surface.replace {
+        let Some(stars) = fits(&entry.at, place) else { continue };
+        let tried = if entry.with == With::McpWrap {
+            wraps.add(tool, tree, secret, place, edits)
+        } else {
+            one(tool, tree, secret, place, entry, &stars, edits)
+        };
+        match tried {
+            Ok(step) => return Ok(step),
+            Err(why) => first = first.or(Some(why)),
+        }
+    }
+    Err(first.unwrap_or_else(|| format!("{} has no way to ask for what stands here", tool.surface.title)))
+}
+
+fn one(
+    tool: &Tool<'_>,
+    tree: &Tree,
+    secret: &Secret<'_>,
+    place: &[String],
+    entry: &Replace,
+    stars: &[String],
+    edits: &mut Vec<Edit>,
+) -> Result<Step, String> {
+    let at = pointer(place);
+    let text = tree.get(&at).and_then(Value::as_str).unwrap_or_default();
+    let own = secret.route.map(|(route, _)| route.name.as_str());
+    if let Some(wanted) = entry.route.as_deref().filter(|wanted| own != Some(wanted)) {
+        return Err(format!("this place is for a key of {wanted}, and what stands there is none"));
+    }
+    let whole = text == secret.value;
+    let want = match entry.with {
+        With::Helper if whole => {
+            let (route, _) = secret.route.ok_or("no route can stand in for this key")?;
+            wanted(secret.name, scopes(route, &entry.scopes))
+        }
+        With::Release if whole => released(secret.name),
+        With::Headers => {
+            let (name, prefix) = header(secret.route.map(|(route, _)| route)).ok_or("its API takes no header")?;
+            let named = place.last().is_some_and(|last| last.eq_ignore_ascii_case(&name));
+            if !named || text != format!("{prefix}{}", secret.value) {
+                return Err(format!("the helper would send {name}: {prefix}..., which is not what stands here"));
+            }
+            released(secret.name)
+        }
+        _ => return Err("the key is only a part of what stands here".into()),
+    };
+    let want_text = want.to_string();
+    let base_url = secret.route.map(|(_, url)| url).unwrap_or_default();
+    let names = Names { hallpass: tool.hallpass, want: &want_text, issuer: secret.name, base_url, stars };
+    for place in &entry.unless {
+        let place = names.pointer(place);
+        if tree.get(&place).is_some() {
+            return Err(format!("{place} is set, which the tool does not take together with this"));
+        }
+    }
+    let mut own = Vec::new();
+    for (place, template) in &entry.set {
+        let (place, value) = (names.pointer(place), names.fill(template));
+        let is_address = template.as_str().is_some_and(|text| text.starts_with("{base_url}"));
+        let upstream = secret.route.map(|(route, _)| route.base_url.trim_end_matches('/'));
+        let there = tree.get(&place);
+        let ours = |there: &Value| is_address && there.as_str().zip(upstream).is_some_and(|(a, b)| is_below(a, b));
+        match there {
+            Some(there) if *there == value => continue,
+            Some(there) if ours(there) => {}
+            Some(_) if is_address => return Err(format!("{place} is another address than that of the key's own API")),
+            Some(_) => return Err(format!("there is something at {place} already, and it stays")),
+            None => {}
+        }
+        if let Some(other) = edits.iter().find(|edit| edit.at == place) {
+            if other.to.as_ref() != Some(&value) {
+                return Err(format!("{place} is needed for another key of this file"));
+            }
+            continue;
+        }
+        own.push(Edit { at: place, there: there.is_some(), to: Some(value) });
+    }
+    let runs = entry.value.as_deref().into_iter().chain(entry.set.iter().filter_map(|(_, value)| value.as_str()));
+    let runs = runs.map(|text| names.text(text)).find(|text| text.contains(&want_text));
+    let to = entry.value.as_deref().map(|text| Value::String(names.text(text)));
+    own.push(Edit { at, there: true, to });
+    edits.append(&mut own);
+    let principal = tool.principal.unwrap_or(crate::principal::HUMAN).to_owned();
+    Ok(Step { with: entry.with, want, principal, runs })
+}
+
+/// The address, or one below it.
+fn is_below(url: &str, base: &str) -> bool {
+    url.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What the place says, else the route's default, else its first preset.
+pub(super) fn scopes(route: &Route, said: &[String]) -> ScopeSet {
+    let said: Vec<_> = said.iter().filter_map(|text| text.parse().ok()).collect();
+    let first = || route.scopes.iter().take(1).map(|preset| preset.name.clone()).collect();
+    let default = || if route.default_scopes.is_empty() { first() } else { route.default_scopes.clone() };
+    ScopeSet::new(if said.is_empty() { default() } else { said })
+}
+
+pub(super) fn wanted(issuer: &str, scopes: ScopeSet) -> Wanted {
+    Wanted { issuer: issuer.to_owned(), scopes, resources: any_resource() }
+}
+
+/// The credential itself.
+pub(super) fn released(issuer: &str) -> Wanted {
+    wanted(issuer, ScopeSet::new(RELEASE.parse().ok()))
+}
+
+/// The header that `hallpass helper headers` prints for it.
+fn header(route: Option<&Route>) -> Option<(String, String)> {
+    let bearer = || ("Authorization".to_owned(), "Bearer ".to_owned());
+    match route.map(|route| &route.auth) {
+        None | Some(Auth::Bearer) => Some(bearer()),
+        Some(Auth::Header { name, prefix }) => Some((name.clone(), prefix.clone())),
+        Some(Auth::Basic | Auth::Query { .. }) => None,
+    }
+}

@@ -1,0 +1,67 @@
+//! Templates of the catalogue, filled.
+
+use serde_json::Value;
+
+use crate::surface::replace::escape;
+
+/// What the names in a template stand for.
+pub struct Names<'a> {
+    /// The program, absolute.
+    pub hallpass: &'a str,
+    /// What is asked for, `ISSUER:SCOPES`.
+    pub want: &'a str,
+    /// The issuer.
+    pub issuer: &'a str,
+    /// The route's address at the gateway.
+    pub base_url: &'a str,
+    /// What each `*` of the place stood for.
+    pub stars: &'a [String],
+}
+
+impl Names<'_> {
+    /// The value with every template in it filled.
+    pub fn fill(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.fill(item)).collect()),
+            Value::Object(members) => {
+                Value::Object(members.iter().map(|(name, value)| (name.clone(), self.fill(value))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// One template. The program is one word to a shell, unless it is the whole text: then no shell reads it.
+    pub fn text(&self, text: &str) -> String {
+        let program = if text == "{hallpass}" { self.hallpass.to_owned() } else { word(self.hallpass) };
+        let text = text.replace("{want}", self.want).replace("{issuer}", self.issuer);
+        text.replace("{base_url}", self.base_url).replace("{hallpass}", &program)
+    }
+
+    /// A pointer with `{1}` and the like.
+    pub fn pointer(&self, text: &str) -> String {
+        let numbered = self.stars.iter().enumerate();
+        numbered.fold(text.to_owned(), |text, (at, star)| text.replace(&format!("{{{}}}", at + 1), &escape(star)))
+    }
+}
+
+/// The text as one word of a POSIX shell.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_program_with_a_space_is_one_word_to_a_shell_and_itself_without_one() {
+        let names = Names { hallpass: "/o p/hallpass", want: "a:b", issuer: "a", base_url: "u", stars: &["x/y".into()] };
+        let filled = names.fill(&json!({"command": "{hallpass}", "args": ["mint", "{want}"], "s": "{hallpass} mint {want}"}));
+        assert_eq!(filled, json!({"command": "/o p/hallpass", "args": ["mint", "a:b"], "s": "'/o p/hallpass' mint a:b"}));
+        assert_eq!(names.pointer("/p/{1}/q"), "/p/x~1y/q");
+    }
+}

@@ -1,0 +1,125 @@
+//! MCP servers on stdio, started through `hallpass exec`.
+//!
+//! Owns the new command line of a server. The variable keeps a reference, which `exec` fills; the server's own command
+//! and arguments stay as they were, behind `--`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    plan::{Edit, Secret, Step, Tool, released, scopes, wanted},
+    tree::{Tree, pointer},
+};
+use crate::{principal::is_name, quarantine, scope::Wanted, surface::With};
+
+/// The servers of a file that are to be wrapped, by their pointers, with what each needs.
+#[derive(Default)]
+pub struct Wraps(BTreeMap<String, Server>);
+
+struct Server {
+    name: String,
+    wants: Vec<Wanted>,
+}
+
+impl Wraps {
+    /// Plans one variable of a server: the place is `SERVER/env/VARIABLE`.
+    pub fn add(
+        &mut self,
+        tool: &Tool<'_>,
+        tree: &Tree,
+        secret: &Secret<'_>,
+        place: &[String],
+        edits: &mut Vec<Edit>,
+    ) -> Result<Step, String> {
+        let [server @ .., _, variable] = place else { return Err("this is no variable of a server".into()) };
+        let at = pointer(server);
+        let (words, _) = command(tree, &at).ok_or("the server has no command of its own to wrap")?;
+        if words.first().is_some_and(|word| word.rsplit(['/', '\\']).next() == Some("hallpass")) {
+            return Err("the server is started through hallpass already".into());
+        }
+        let text = tree.get(&pointer(place)).and_then(Value::as_str).unwrap_or_default();
+        let reference = referring(text, secret).ok_or("the key is only a part of what stands here")?;
+        // A server speaks to its API by itself; only with clients that read the address from a variable does a token do.
+        let gateway = secret.route.map(|(route, _)| route).filter(|route| {
+            !route.default_scopes.is_empty() && !route.base_url_env.is_empty() && route.key_env.contains(variable)
+        });
+        let want = gateway.map_or_else(|| released(secret.name), |route| wanted(secret.name, scopes(route, &[])));
+        let own = server.last().cloned().unwrap_or_default();
+        let named = format!("mcp-{}", own.to_ascii_lowercase());
+        let named = if is_name(&named) { named } else { "mcp-server".into() };
+        let principal = tool.principal.map_or(named, ToOwned::to_owned);
+        let entry = self.0.entry(at).or_insert_with(|| Server { name: own, wants: Vec::new() });
+        if !entry.wants.contains(&want) {
+            entry.wants.push(want.clone());
+        }
+        edits.push(Edit { at: pointer(place), there: true, to: Some(Value::String(reference)) });
+        Ok(Step { with: With::McpWrap, want, principal, runs: None })
+    }
+
+    /// The new command lines.
+    pub fn edits(self, tool: &Tool<'_>, tree: &Tree) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for (at, server) in self.0 {
+            let Some((words, shape)) = command(tree, &at) else { continue };
+            let mut line = vec![tool.hallpass.to_owned(), "exec".into(), "--task".into(), format!("mcp:{}", server.name)];
+            if tool.principal.is_none() {
+                let named = format!("mcp-{}", server.name.to_ascii_lowercase());
+                line.extend(["--as".into(), if is_name(&named) { named } else { "mcp-server".into() }]);
+            }
+            line.extend(server.wants.iter().flat_map(|want| ["--grant".into(), want.to_string()]));
+            line.push("--".into());
+            line.extend(words);
+            let mut edit = |name: &str, to: Value| {
+                let at = format!("{at}/{name}");
+                let there = tree.get(&at).is_some();
+                edits.push(Edit { at, there, to: Some(to) });
+            };
+            match shape {
+                Shape::OneList(name) => edit(name, line.into()),
+                Shape::Split(name) => {
+                    let rest = line.split_off(1);
+                    edit(name, line.remove(0).into());
+                    edit("args", rest.into());
+                }
+            }
+        }
+        edits
+    }
+}
+
+/// How a client writes a server's command.
+enum Shape {
+    /// All words in one list.
+    OneList(&'static str),
+    /// The program by itself, the rest in `args`.
+    Split(&'static str),
+}
+
+fn command(tree: &Tree, server: &str) -> Option<(Vec<String>, Shape)> {
+    let texts = |value: &Value| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|item| item.as_str().map(ToOwned::to_owned)).collect()
+    };
+    for name in ["command", "cmd"] {
+        let Some(value) = tree.get(&format!("{server}/{name}")) else { continue };
+        if let Some(program) = value.as_str() {
+            let args = match tree.get(&format!("{server}/args")) {
+                Some(args) => texts(args)?,
+                None => Vec::new(),
+            };
+            return Some(([vec![program.to_owned()], args].concat(), Shape::Split(name)));
+        }
+        return texts(value).map(|words| (words, Shape::OneList(name)));
+    }
+    None
+}
+
+/// The text with a reference for the secret: alone, or as the password of a URL.
+fn referring(text: &str, secret: &Secret<'_>) -> Option<String> {
+    let whole = format!("hallpass:{}", secret.name);
+    if text == secret.value {
+        return Some(whole);
+    }
+    let filled = text.replacen(secret.value, &whole.replace(':', "%3A"), 1);
+    quarantine::in_url(&filled).map(|_| filled.clone())
+}

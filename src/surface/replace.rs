@@ -1,0 +1,94 @@
+//! What stands in a secret's place once its tool asks hallpass: the `[[replace]]` entries of `data/surfaces`.
+//!
+//! Owns their schema, and which place of a file an entry is about. Facts only: whether an entry fits a file as it is,
+//! and what it comes to there, is `adopt`'s.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One place of a surface's files, and what may replace a secret there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replace {
+    /// The place, as a JSON pointer; `*` is any member or item.
+    pub at: String,
+    /// How.
+    pub with: With,
+    /// The route that the place itself says, whatever the secret looks like.
+    pub route: Option<String>,
+    /// What the tool does there; the route's own default where nothing is said.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// What stands in the place instead; without it the place goes.
+    pub value: Option<String>,
+    /// What is written besides: a pointer, in which `{1}` is what the first `*` stood for, and a template. Each of
+    /// these places has to be empty, but for an address of the route's own.
+    #[serde(default)]
+    pub set: Vec<(String, Value)>,
+    /// Places that rule the entry out where there is something.
+    #[serde(default)]
+    pub unless: Vec<String>,
+}
+
+/// How a tool comes to its credential after it was adopted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum With {
+    /// A command that prints a gateway token.
+    Helper,
+    /// A command that prints the credential itself: the least bad, where the tool cannot go through the gateway.
+    Release,
+    /// A command that prints headers with the credential itself.
+    Headers,
+    /// A stdio MCP server that is started through `hallpass exec`.
+    McpWrap,
+}
+
+impl With {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Helper => "helper",
+            Self::Release => "release",
+            Self::Headers => "headers",
+            Self::McpWrap => "mcp-wrap",
+        }
+    }
+}
+
+/// What each `*` of the pattern stands for in this pointer, both in parts; `None` where it is another place.
+pub fn fits(pattern: &str, pointer: &[String]) -> Option<Vec<String>> {
+    let parts: Vec<&str> = pattern.strip_prefix('/')?.split('/').collect();
+    if parts.len() != pointer.len() {
+        return None;
+    }
+    let mut stars = Vec::new();
+    for (part, name) in parts.into_iter().zip(pointer) {
+        match part {
+            "*" => stars.push(name.clone()),
+            part if part.replace("~1", "/").replace("~0", "~") == *name => {}
+            _ => return None,
+        }
+    }
+    Some(stars)
+}
+
+/// A part of a pointer, written into one.
+pub fn escape(part: &str) -> String {
+    part.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_one_part() {
+        let pointer = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(fits("/a/*/c/*", &pointer("a x c y")), Some(vec!["x".into(), "y".into()]));
+        assert_eq!(fits("/a/b~1c", &pointer("a b/c")), Some(vec![]));
+        for other in ["a x c", "a x d y", "a x c y z"] {
+            assert_eq!(fits("/a/*/c/*", &pointer(other)), None, "{other}");
+        }
+    }
+}
