@@ -3,10 +3,13 @@
 //! Owns what becomes of each secret in a tool's file: which entry of the catalogue fits, what is changed in the file for
 //! it, and what the tool may then do. Pure; the journal is the quarantine's, and only what was agreed to is done.
 
+pub mod edit;
+mod hunk;
 pub mod plan;
 mod template;
 mod tree;
 mod wrap;
 
+pub use hunk::hunks;
 pub use plan::{Edit, Outcome, Planned, Secret, Step, Tool, plan};
 pub use tree::Tree;

@@ -47,8 +47,6 @@ pub struct Secret<'a> {
 pub struct Edit {
     /// The place.
     pub at: String,
-    /// What is there now.
-    pub there: bool,
     /// What it becomes; `None` goes.
     pub to: Option<Value>,
 }
@@ -187,12 +185,12 @@ fn one(
             }
             continue;
         }
-        own.push(Edit { at: place, there: there.is_some(), to: Some(value) });
+        own.push(Edit { at: place, to: Some(value) });
     }
     let runs = entry.value.as_deref().into_iter().chain(entry.set.iter().filter_map(|(_, value)| value.as_str()));
     let runs = runs.map(|text| names.text(text)).find(|text| text.contains(&want_text));
     let to = entry.value.as_deref().map(|text| Value::String(names.text(text)));
-    own.push(Edit { at, there: true, to });
+    own.push(Edit { at, to });
     edits.append(&mut own);
     let principal = tool.principal.unwrap_or(crate::principal::HUMAN).to_owned();
     Ok(Step { with: entry.with, want, principal, runs })

@@ -34,10 +34,7 @@ impl Wraps {
     ) -> Result<Step, String> {
         let [server @ .., _, variable] = place else { return Err("this is no variable of a server".into()) };
         let at = pointer(server);
-        let (words, _) = command(tree, &at).ok_or("the server has no command of its own to wrap")?;
-        if words.first().is_some_and(|word| word.rsplit(['/', '\\']).next() == Some("hallpass")) {
-            return Err("the server is started through hallpass already".into());
-        }
+        command(tree, &at).ok_or("the server has no command of its own to wrap")?;
         let text = tree.get(&pointer(place)).and_then(Value::as_str).unwrap_or_default();
         let reference = referring(text, secret).ok_or("the key is only a part of what stands here")?;
         // A server speaks to its API by itself; only with clients that read the address from a variable does a token do.
@@ -53,7 +50,7 @@ impl Wraps {
         if !entry.wants.contains(&want) {
             entry.wants.push(want.clone());
         }
-        edits.push(Edit { at: pointer(place), there: true, to: Some(Value::String(reference)) });
+        edits.push(Edit { at: pointer(place), to: Some(Value::String(reference)) });
         Ok(Step { with: With::McpWrap, want, principal, runs: None })
     }
 
@@ -62,18 +59,24 @@ impl Wraps {
         let mut edits = Vec::new();
         for (at, server) in self.0 {
             let Some((words, shape)) = command(tree, &at) else { continue };
+            // What was wrapped for another variable is told of one grant more.
+            let (own, words) = match (is_wrapped(&words), words.iter().position(|word| word == "--")) {
+                (true, Some(end)) => (words.get(..end).unwrap_or_default(), words.get(end + 1..).unwrap_or_default()),
+                _ => (Default::default(), words.as_slice()),
+            };
             let mut line = vec![tool.hallpass.to_owned(), "exec".into(), "--task".into(), format!("mcp:{}", server.name)];
-            if tool.principal.is_none() {
+            if !own.is_empty() {
+                line = own.to_vec();
+            } else if tool.principal.is_none() {
                 let named = format!("mcp-{}", server.name.to_ascii_lowercase());
                 line.extend(["--as".into(), if is_name(&named) { named } else { "mcp-server".into() }]);
             }
-            line.extend(server.wants.iter().flat_map(|want| ["--grant".into(), want.to_string()]));
+            let wants = server.wants.iter().map(ToString::to_string).filter(|want| !own.contains(want));
+            line.extend(wants.flat_map(|want| ["--grant".into(), want]));
             line.push("--".into());
-            line.extend(words);
+            line.extend(words.iter().cloned());
             let mut edit = |name: &str, to: Value| {
-                let at = format!("{at}/{name}");
-                let there = tree.get(&at).is_some();
-                edits.push(Edit { at, there, to: Some(to) });
+                edits.push(Edit { at: format!("{at}/{name}"), to: Some(to) });
             };
             match shape {
                 Shape::OneList(name) => edit(name, line.into()),
@@ -86,6 +89,12 @@ impl Wraps {
         }
         edits
     }
+}
+
+/// Whether this is a command line of ours.
+fn is_wrapped(words: &[String]) -> bool {
+    let program = words.first().and_then(|word| word.rsplit(['/', '\\']).next());
+    program == Some("hallpass") && words.get(1).is_some_and(|word| word == "exec")
 }
 
 /// How a client writes a server's command.

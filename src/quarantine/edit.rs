@@ -110,6 +110,12 @@ pub(super) fn check(
     same(&Side { bytes: old, tree: &old_tree, edits: before }, &Side { bytes: new, tree: &new_tree, edits: after })
 }
 
+/// Checks that the new bytes are read by what read the old ones.
+pub(super) fn parses(kind: FileKind, old: &[u8], new: &[u8]) -> Result<(), &'static str> {
+    strict(kind, old, new)?;
+    if parse(kind, old).is_some() && parse(kind, new).is_none() { Err("it would no longer parse") } else { Ok(()) }
+}
+
 /// What the strict readers of a format take they must still take.
 fn strict(kind: FileKind, old: &[u8], new: &[u8]) -> Result<(), &'static str> {
     let reads = |bytes: &[u8]| match kind {

@@ -21,6 +21,9 @@ pub struct Item {
     pub taken_ms: i64,
     /// What was taken out, in the order of the file.
     pub holes: Vec<Hole>,
+    /// The tool that was adopted by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
     /// Names that the vault did not have before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) added: Vec<String>,

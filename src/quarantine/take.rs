@@ -32,6 +32,9 @@ pub struct Take {
     pub replacements: Vec<Replacement>,
     /// What the file was when the spans were found.
     pub expected: Expected,
+    /// The tool that is adopted by it. The replaced spans are then parts of the file and not values: only that the
+    /// file still parses is checked here.
+    pub tool: Option<String>,
 }
 
 /// One secret and what is put in its place.
@@ -87,6 +90,7 @@ impl Quarantine {
             target: place.path.clone(),
             taken_ms: (self.now)().wall_ms,
             added: self.missing(take)?,
+            tool: take.tool.clone(),
             change: look.change(Print::of(&look.bytes, &spans(take)), Print::of(&edited.bytes, &[])),
             holes,
         };
@@ -191,8 +195,11 @@ fn plan(take: &Take) -> Result<Plan, TakeError> {
     let edits = take.replacements.iter().map(|replacement| (replacement.span.clone(), replacement.text.as_slice()));
     let edited = edit::apply(&look.bytes, edits).filter(|_| !spans.is_empty());
     let edited = edited.ok_or(TakeError::WouldBreak("the places of its secrets are not in order"))?;
-    edit::check(kind(&take.path), (&look.bytes, &spans), (&edited.bytes, &edited.spans))
-        .map_err(TakeError::WouldBreak)?;
+    match take.tool {
+        None => edit::check(kind(&take.path), (&look.bytes, &spans), (&edited.bytes, &edited.spans)),
+        Some(_) => edit::parses(kind(&take.path), &look.bytes, &edited.bytes),
+    }
+    .map_err(TakeError::WouldBreak)?;
     let holes = take.replacements.iter().zip(&edited.spans).map(|(replacement, new)| Hole {
         start: replacement.span.start,
         end: replacement.span.end,

@@ -12,7 +12,8 @@ use std::{
     rc::Rc,
 };
 
-use named::{base, decoys, names, route_kind};
+use named::{base, decoys};
+pub(super) use named::{names, route_kind};
 pub use wire::class;
 
 use crate::{
@@ -116,7 +117,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
             kind: seen.kind.to_owned(),
             fingerprint: seen.fingerprint,
         });
-        let take = Take { path: path.to_path_buf(), replacements: replacements.collect(), expected: look.expected };
+        let take = Take { path: path.to_path_buf(), replacements: replacements.collect(), expected: look.expected, tool: None };
         if request.dry_run {
             taken.diff = Some(keeper.run(move |_| Quarantine::plan(&take).map_err(Error::from)).await?);
             return Ok(taken);
@@ -263,7 +264,7 @@ pub async fn purge(state: &Rc<State>, caller: &Caller, id: &str, request: Purge)
     Ok(Done { done: true })
 }
 
-async fn items(state: &Rc<State>) -> Result<Vec<(engine::Item, engine::State)>> {
+pub(super) async fn items(state: &Rc<State>) -> Result<Vec<(engine::Item, engine::State)>> {
     let list =
         |quarantine: &mut Quarantine| quarantine.list().into_iter().map(|(item, step)| (item.clone(), step)).collect();
     state.keeper()?.run(move |worker| worker.quarantine().map(list)).await

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The name of each secret's credential: the same secret is one credential, whatever files it is in.
-pub(super) fn names(state: &State, seen: &[Seen], tried: &BTreeMap<String, usize>) -> Vec<String> {
+pub(in crate::daemon::handler) fn names(state: &State, seen: &[Seen], tried: &BTreeMap<String, usize>) -> Vec<String> {
     let names = state.names.borrow();
     let mut given: BTreeMap<&str, String> = BTreeMap::new();
     for one in seen {
@@ -59,7 +59,7 @@ pub(super) fn base(name: &str) -> &str {
 }
 
 /// The gateway where a route can stand in and needs no host of one's own.
-pub(super) fn route_kind(state: &State, route: Option<&str>) -> IssuerKind {
+pub(in crate::daemon::handler) fn route_kind(state: &State, route: Option<&str>) -> IssuerKind {
     let settings = state.settings();
     match route.and_then(|route| settings.catalogue.get(route)).filter(|route| !route.base_url.contains('{')) {
         Some(route) => IssuerKind::Gateway { route: route.name.clone(), base_url: None },

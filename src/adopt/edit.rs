@@ -1,0 +1,136 @@
+//! Members of a JSON or TOML text set and removed, with everything else as it was written.
+//!
+//! Owns keeping comments, order and strictness: the libraries that do it, and the way to a member.
+
+use jsonc_parser::{
+    ParseOptions,
+    cst::{CstInputValue, CstNode, CstObject, CstRootNode},
+};
+use serde_json::Value;
+use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
+
+use super::plan::Edit;
+use crate::surface::Format;
+
+/// The text with the edits; `None` where a place is not there, or the format cannot be edited.
+pub fn apply(format: Format, text: &str, edits: &[Edit]) -> Option<String> {
+    match format {
+        Format::Json | Format::Jsonc => json(text, edits),
+        Format::Toml => toml(text, edits),
+        _ => None,
+    }
+}
+
+fn parts(pointer: &str) -> Option<Vec<String>> {
+    Some(pointer.strip_prefix('/')?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect())
+}
+
+fn json(text: &str, edits: &[Edit]) -> Option<String> {
+    let (mark, text) = text.strip_prefix('\u{feff}').map_or(("", text), |rest| ("\u{feff}", rest));
+    let root = CstRootNode::parse(text, &ParseOptions::default()).ok()?;
+    for edit in edits {
+        let parts = parts(&edit.at)?;
+        let (last, folders) = parts.split_last()?;
+        let mut object: CstObject = root.object_value()?;
+        for folder in folders {
+            object = object.object_value_or_create(folder)?;
+        }
+        match (&edit.to, object.get(last)) {
+            (Some(value), Some(member)) => member.set_value(input(value)),
+            (Some(value), None) => drop(object.append(last, input(value))),
+            (None, Some(member)) => CstNode::from(member).remove(),
+            (None, None) => return None,
+        }
+    }
+    Some(format!("{mark}{root}"))
+}
+
+fn input(value: &Value) -> CstInputValue {
+    match value {
+        Value::Null => CstInputValue::Null,
+        Value::Bool(yes) => CstInputValue::Bool(*yes),
+        Value::Number(number) => CstInputValue::Number(number.to_string()),
+        Value::String(text) => CstInputValue::String(text.clone()),
+        Value::Array(items) => CstInputValue::Array(items.iter().map(input).collect()),
+        Value::Object(members) => {
+            CstInputValue::Object(members.iter().map(|(name, value)| (name.clone(), input(value))).collect())
+        }
+    }
+}
+
+fn toml(text: &str, edits: &[Edit]) -> Option<String> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    for edit in edits {
+        let parts = parts(&edit.at)?;
+        let (last, folders) = parts.split_last()?;
+        let mut table: &mut dyn TableLike = document.as_table_mut();
+        for folder in folders {
+            table = table.get_mut(folder)?.as_table_like_mut()?;
+        }
+        match &edit.to {
+            None => drop(table.remove(last)?),
+            Some(value) => {
+                let mut new = toml_value(value)?;
+                match table.get_mut(last) {
+                    Some(Item::Value(old)) => {
+                        *new.decor_mut() = old.decor().clone();
+                        *old = new;
+                    }
+                    Some(_) => return None,
+                    None => drop(table.insert(last, Item::Value(new))),
+                }
+            }
+        }
+    }
+    Some(document.to_string())
+}
+
+fn toml_value(value: &Value) -> Option<toml_edit::Value> {
+    Some(match value {
+        Value::String(text) => text.as_str().into(),
+        Value::Bool(yes) => (*yes).into(),
+        Value::Array(items) => items.iter().map(toml_value).collect::<Option<toml_edit::Array>>()?.into(),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| Some((name.clone(), toml_value(value)?)));
+            members.collect::<Option<InlineTable>>()?.into()
+        }
+        Value::Null | Value::Number(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn edit(at: &str, to: Option<Value>) -> Edit {
+        Edit { at: at.into(), to }
+    }
+
+    #[test]
+    fn what_is_not_edited_stays_as_it_was_written() {
+        let old = "{\n  // why\n  \"env\": {\n    \"A\": \"1\",\n    \"B\": \"2\"\n  },\n  \"z\": [1, 2,],\n}\n";
+        let edits = [edit("/env/B", None), edit("/env/A", Some(json!("x"))), edit("/n/m", Some(json!(["p", "q"])))];
+        let new = apply(Format::Jsonc, old, &edits).unwrap();
+        assert!(new.contains("// why") && new.contains("\"z\": [1, 2,]") && new.contains("\"A\": \"x\""), "{new}");
+        assert!(!new.contains("\"B\"") && new.contains("\"n\": {"), "{new}");
+        let strict = apply(Format::Json, "{\"a\": {\"b\": \"1\", \"c\": 2}}", &[edit("/a/b", None)]).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&strict).unwrap(), json!({"a": {"c": 2}}));
+    }
+
+    #[test]
+    fn toml_keeps_its_comments_and_its_inline_tables() {
+        let old = "a = 1 # one\n[p.w]\nkey = \"s\" # two\nurl = \"u\" # three\n[m]\nh = { x = \"1\", y = \"2\" }\n";
+        let edits = [
+            edit("/p/w/key", None),
+            edit("/p/w/url", Some(json!("v"))),
+            edit("/p/w/auth", Some(json!({"command": "c", "args": ["d"]}))),
+            edit("/m/h/x", None),
+        ];
+        let new = apply(Format::Toml, old, &edits).unwrap();
+        assert!(new.contains("a = 1 # one") && new.contains("url = \"v\" # three"), "{new}");
+        assert!(new.contains("auth = { command = \"c\", args = [\"d\"] }") && !new.contains("key ="), "{new}");
+        assert!(apply(Format::Toml, old, &[edit("/p/w/none", None)]).is_none());
+    }
+}
