@@ -14,10 +14,7 @@ use crate::{
     gateway::catalogue::{Auth, Route},
     policy::RELEASE,
     scope::{ScopeSet, Wanted, any_resource},
-    surface::{
-        Format, Replace, Surface, With,
-        replace::fits,
-    },
+    surface::{Format, Replace, Surface, With, replace::fits},
 };
 
 /// The tool whose file it is.
@@ -71,8 +68,8 @@ pub struct Step {
     pub want: Wanted,
     /// Who asks.
     pub principal: String,
-    /// The command that the tool will run, where it runs one by itself.
-    pub runs: Option<String>,
+    /// A shell command that asks as the tool will, under its principal's name.
+    pub check: String,
 }
 
 /// All that is planned for a file.
@@ -187,13 +184,22 @@ fn one(
         }
         own.push(Edit { at: place, to: Some(value) });
     }
-    let runs = entry.value.as_deref().into_iter().chain(entry.set.iter().filter_map(|(_, value)| value.as_str()));
-    let runs = runs.map(|text| names.text(text)).find(|text| text.contains(&want_text));
     let to = entry.value.as_deref().map(|text| Value::String(names.text(text)));
     own.push(Edit { at, to });
     edits.append(&mut own);
     let principal = tool.principal.unwrap_or(crate::principal::HUMAN).to_owned();
-    Ok(Step { with: entry.with, want, principal, runs })
+    let call = match entry.with {
+        With::Headers => "{hallpass} helper headers{as} --want {want}",
+        With::Release => "{hallpass} helper keyring{as} --want {want} get {issuer} {issuer}",
+        With::Helper | With::McpWrap => "{hallpass} mint {want}{as}",
+    };
+    let check = names.text(&call.replace("{as}", &claim(&principal)));
+    Ok(Step { with: entry.with, want, principal, check })
+}
+
+/// What names the principal on a command line; a person needs no name.
+pub(super) fn claim(principal: &str) -> String {
+    if principal == crate::principal::HUMAN { String::new() } else { format!(" --as {principal}") }
 }
 
 /// The address, or one below it.

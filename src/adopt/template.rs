@@ -46,9 +46,13 @@ impl Names<'_> {
 }
 
 /// The text as one word of a POSIX shell.
-fn word(text: &str) -> String {
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]
@@ -59,9 +63,14 @@ mod tests {
 
     #[test]
     fn a_program_with_a_space_is_one_word_to_a_shell_and_itself_without_one() {
-        let names = Names { hallpass: "/o p/hallpass", want: "a:b", issuer: "a", base_url: "u", stars: &["x/y".into()] };
-        let filled = names.fill(&json!({"command": "{hallpass}", "args": ["mint", "{want}"], "s": "{hallpass} mint {want}"}));
-        assert_eq!(filled, json!({"command": "/o p/hallpass", "args": ["mint", "a:b"], "s": "'/o p/hallpass' mint a:b"}));
+        let names =
+            Names { hallpass: "/o p/hallpass", want: "a:b", issuer: "a", base_url: "u", stars: &["x/y".into()] };
+        let filled =
+            names.fill(&json!({"command": "{hallpass}", "args": ["mint", "{want}"], "s": "{hallpass} mint {want}"}));
+        assert_eq!(
+            filled,
+            json!({"command": "/o p/hallpass", "args": ["mint", "a:b"], "s": "'/o p/hallpass' mint a:b"})
+        );
         assert_eq!(names.pointer("/p/{1}/q"), "/p/x~1y/q");
     }
 }

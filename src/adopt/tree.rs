@@ -16,7 +16,9 @@ impl Tree {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match format {
             Format::Json => serde_json::from_str(text).ok().map(Self),
-            Format::Jsonc => jsonc_parser::parse_to_serde_value(text, &jsonc_parser::ParseOptions::default()).ok().map(Self),
+            Format::Jsonc => {
+                jsonc_parser::parse_to_serde_value(text, &jsonc_parser::ParseOptions::default()).ok().map(Self)
+            }
             Format::Toml => toml::from_str(text).ok().map(Self),
             _ => None,
         }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    plan::{Edit, Secret, Step, Tool, released, scopes, wanted},
+    plan::{Edit, Secret, Step, Tool, claim, released, scopes, wanted},
+    template::word,
     tree::{Tree, pointer},
 };
 use crate::{principal::is_name, quarantine, scope::Wanted, surface::With};
@@ -50,8 +51,11 @@ impl Wraps {
         if !entry.wants.contains(&want) {
             entry.wants.push(want.clone());
         }
+        let (program, claim) = (word(tool.hallpass), claim(&principal));
+        let set = word(&format!("{variable}={reference}"));
+        let check = format!("env {set} {program} exec --task check{claim} --grant {want} -- true");
         edits.push(Edit { at: pointer(place), to: Some(Value::String(reference)) });
-        Ok(Step { with: With::McpWrap, want, principal, runs: None })
+        Ok(Step { with: With::McpWrap, want, principal, check })
     }
 
     /// The new command lines.
@@ -64,7 +68,8 @@ impl Wraps {
                 (true, Some(end)) => (words.get(..end).unwrap_or_default(), words.get(end + 1..).unwrap_or_default()),
                 _ => (Default::default(), words.as_slice()),
             };
-            let mut line = vec![tool.hallpass.to_owned(), "exec".into(), "--task".into(), format!("mcp:{}", server.name)];
+            let mut line =
+                vec![tool.hallpass.to_owned(), "exec".into(), "--task".into(), format!("mcp:{}", server.name)];
             if !own.is_empty() {
                 line = own.to_vec();
             } else if tool.principal.is_none() {

@@ -3,6 +3,7 @@
 //! Owns what a client and the daemon say to each other, one file per noun. Must never import
 //! anything that does I/O. `openapi.json` is generated from these types and from [`operations`].
 
+pub mod adopt;
 pub mod approval;
 pub mod credential;
 pub mod grant;

@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, approval, credential, grant, helper, lease, principal, quarantine, route, session, status, task,
-    watch,
+    Done, List, Pong, adopt, approval, credential, grant, helper, lease, principal, quarantine, route, session, status,
+    task, watch,
 };
 
 /// One operation.
@@ -83,6 +83,10 @@ operations! {
     "quarantine_diff" "GET" "/v1/quarantine/{id}/diff" () -> quarantine::ItemDiff: "What was changed in a file, every value masked.";
     "quarantine_restore" "POST" "/v1/quarantine/{id}/restore" () -> quarantine::Restored: "Puts a file's secrets back.";
     "quarantine_purge" "POST" "/v1/quarantine/{id}/purge" (quarantine::Purge) -> Done: "Forgets how a file's secrets were written; the credentials stay.";
+
+    "adopt_list" "GET" "/v1/adopt" () -> List<adopt::Adopted>: "Places in files where a tool asks hallpass since it was adopted.";
+    "adopt" "POST" "/v1/adopt" (adopt::AdoptFiles) -> List<adopt::AdoptedFile>: "Turns the keys in tools' files into calls.";
+    "adopt_undo" "POST" "/v1/adopt/undo" (adopt::Undo) -> List<adopt::Undone>: "Puts adopted files back as they were.";
 
     "finding_list" "GET" "/v1/findings" () -> List<quarantine::Finding>: "Secrets that the watcher saw and that are still in their files.";
     "watch_show" "GET" "/v1/watch" () -> watch::WatchStatus: "What is watched, and how the watcher is.";

@@ -3,6 +3,7 @@
 //! Owns the arguments and what is shown. Must never decide what is allowed: the daemon does. Only
 //! [`output`] prints.
 
+mod adopt;
 mod approve;
 mod audit;
 mod completions;
@@ -83,6 +84,8 @@ enum Command {
     Scan(scan::Arguments),
     /// Take secrets out of files and leave references that work; put them back
     Quarantine(quarantine::Arguments),
+    /// Have assistants and tools ask hallpass instead of holding a key; --undo puts everything back
+    Adopt(adopt::Args),
     /// Watch folders, so that a key pasted tomorrow is out of its file moments later
     #[command(subcommand)]
     Watch(watch::Verb),
@@ -190,6 +193,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Demo(args) => demo::run(&cx, &args),
         Command::Scan(args) => scan::run(&cx, args),
         Command::Quarantine(args) => quarantine::run(&cx, args),
+        Command::Adopt(args) => adopt::run(&cx, args),
         Command::Watch(verb) => watch::run(&cx, verb),
         Command::Findings => watch::findings(&cx),
         Command::Credential(verb) => credential::run(&cx, verb),

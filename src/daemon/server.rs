@@ -77,8 +77,8 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        approve, credential, env, grant, helper, lease, lock, mint, principal, quarantine, revoke_upstream, route,
-        status, task, trust, watch,
+        adopt, approve, credential, env, grant, helper, lease, lock, mint, principal, quarantine, revoke_upstream,
+        route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -95,6 +95,9 @@ async fn route(
         ("POST", ["watch", "remove"]) => json(&watch::remove(state, caller, call.json()?)?),
         ("POST", ["watch", "places"]) => json(&watch::places(state, caller, call.json()?)?),
 
+        ("GET", ["adopt"]) => json(&adopt::list(state).await?),
+        ("POST", ["adopt"]) => json(&adopt::adopt(state, caller, call.json()?).await?),
+        ("POST", ["adopt", "undo"]) => json(&adopt::undo(state, caller, call.json()?).await?),
         ("GET", ["quarantine"]) => json(&quarantine::list(state).await?),
         ("POST", ["quarantine"]) => json(&quarantine::take(state, caller, call.json()?).await?),
         ("GET", ["quarantine", id]) => json(&quarantine::show(state, id).await?),

@@ -125,7 +125,8 @@ fn printable(bytes: &[u8]) -> String {
     crate::principal::printable(&String::from_utf8_lossy(bytes))
 }
 
-fn hide(text: &str) -> String {
+/// The text with what may be a secret masked: whatever is long and mixed.
+pub fn hide(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let part_of_one = |c: char| c.is_ascii_alphanumeric() || "+/_-.~".contains(c);
     let mut rest = text;

@@ -21,14 +21,27 @@ pub struct Item {
     pub taken_ms: i64,
     /// What was taken out, in the order of the file.
     pub holes: Vec<Hole>,
-    /// The tool that was adopted by it.
+    /// What was adopted by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool: Option<String>,
+    pub adopted: Option<Adopted>,
     /// Names that the vault did not have before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) added: Vec<String>,
     /// How the file changed.
     pub(super) change: Change,
+}
+
+/// A tool that asks for a credential since it was adopted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// The surface's name.
+    pub tool: String,
+    /// The place in its file, as a JSON pointer.
+    pub at: String,
+    /// What it asks for.
+    pub want: String,
+    /// A shell command that asks as it does, and shows whether it gets it.
+    pub check: String,
 }
 
 /// One secret that was taken out.

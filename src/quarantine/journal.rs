@@ -203,7 +203,16 @@ mod tests {
         let change = super::super::item::Change { inode: 2, modified_ns: 3, before: print.clone(), after: print };
         let path =
             PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(b"/a/\xff".to_vec()));
-        Item { id: id.into(), path: path.clone(), target: path, taken_ms: 5, holes: vec![], added: vec![], change }
+        Item {
+            id: id.into(),
+            path: path.clone(),
+            target: path,
+            taken_ms: 5,
+            holes: vec![],
+            adopted: None,
+            added: vec![],
+            change,
+        }
     }
 
     #[test]

@@ -29,9 +29,9 @@ mod write;
 
 use std::{fs::File, path::Path};
 
-pub use diff::mask;
+pub use diff::{hide, mask};
 pub use error::{PurgeError, RestoreError, TakeError};
-pub use item::{Hole, Item, State};
+pub use item::{Adopted, Hole, Item, State};
 pub use reference::{ENV_FILES, in_url, is_env_file, parse_reference, reference};
 pub use restore::Restored;
 pub use settle::{Outcome, Settled};

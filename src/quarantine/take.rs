@@ -13,7 +13,7 @@ use super::{
     Quarantine, diff,
     edit::{self, Edited, Print},
     error::TakeError,
-    item::{Hole, Item},
+    item::{Adopted, Hole, Item},
     journal::Record,
     place::{Look, Place},
     raw_name,
@@ -32,9 +32,9 @@ pub struct Take {
     pub replacements: Vec<Replacement>,
     /// What the file was when the spans were found.
     pub expected: Expected,
-    /// The tool that is adopted by it. The replaced spans are then parts of the file and not values: only that the
+    /// What is adopted by it. The replaced spans are then parts of the file and not values: only that the
     /// file still parses is checked here.
-    pub tool: Option<String>,
+    pub adopted: Option<Adopted>,
 }
 
 /// One secret and what is put in its place.
@@ -90,7 +90,7 @@ impl Quarantine {
             target: place.path.clone(),
             taken_ms: (self.now)().wall_ms,
             added: self.missing(take)?,
-            tool: take.tool.clone(),
+            adopted: take.adopted.clone(),
             change: look.change(Print::of(&look.bytes, &spans(take)), Print::of(&edited.bytes, &[])),
             holes,
         };
@@ -195,7 +195,7 @@ fn plan(take: &Take) -> Result<Plan, TakeError> {
     let edits = take.replacements.iter().map(|replacement| (replacement.span.clone(), replacement.text.as_slice()));
     let edited = edit::apply(&look.bytes, edits).filter(|_| !spans.is_empty());
     let edited = edited.ok_or(TakeError::WouldBreak("the places of its secrets are not in order"))?;
-    match take.tool {
+    match take.adopted {
         None => edit::check(kind(&take.path), (&look.bytes, &spans), (&edited.bytes, &edited.spans)),
         Some(_) => edit::parses(kind(&take.path), &look.bytes, &edited.bytes),
     }

@@ -51,7 +51,7 @@ fn of_tools() -> Result<Vec<PathBuf>> {
 }
 
 /// The files that a path with `*` means, in their order. A folder that cannot be read has none.
-fn existing(pattern: &Path) -> Vec<PathBuf> {
+pub fn existing(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let glob = match part {

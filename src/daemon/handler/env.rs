@@ -117,7 +117,7 @@ async fn variables(
             wait,
         };
         let referring = || fill.iter().filter(|(_, of)| *of == issuer).map(|(variable, _)| variable);
-        if release::is_static(state, &issuer) {
+        if release::is_static(state, &issuer) || release::is_asked(&order.what) {
             if referring().next().is_none() {
                 return Err(Error::new(Code::InvalidValue, format!("nothing here says which variable gets {issuer}"))
                     .hint(format!("write it into the project's .env file: NAME=hallpass:{issuer}")));

@@ -1,5 +1,6 @@
 //! What each operation does: one file per verb or noun, named like the CLI's and the tests'.
 
+pub mod adopt;
 pub mod approve;
 pub mod credential;
 pub mod env;

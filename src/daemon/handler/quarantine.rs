@@ -117,7 +117,12 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
             kind: seen.kind.to_owned(),
             fingerprint: seen.fingerprint,
         });
-        let take = Take { path: path.to_path_buf(), replacements: replacements.collect(), expected: look.expected, tool: None };
+        let take = Take {
+            path: path.to_path_buf(),
+            replacements: replacements.collect(),
+            expected: look.expected,
+            adopted: None,
+        };
         if request.dry_run {
             taken.diff = Some(keeper.run(move |_| Quarantine::plan(&take).map_err(Error::from)).await?);
             return Ok(taken);

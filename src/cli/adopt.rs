@@ -1,0 +1,290 @@
+//! `hallpass adopt`: assistants and tools ask hallpass instead of holding a key; `--undo` puts everything back.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::{
+    context::Context,
+    input,
+    output::{self, DIM, GREEN, RED, YELLOW, safe, styled},
+    table::Rows,
+};
+use crate::{
+    api::{
+        List,
+        adopt::{AdoptFiles, Adopted, AdoptedFile, ToolFile, Undo, Undone},
+        problem::Code,
+    },
+    error::{Error, Result},
+    scan::places::existing,
+    surface::{Catalogue, Os, Scope, Surface, expand},
+};
+
+/// How long a helper may take in `--check`: the shortest time that a tool gives one.
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Shows what was found, what replaces it and what the tool may then do, with a diff, and asks.\n\
+    The scope `release` is the key itself, given at each call: the least bad, where a tool cannot use the gateway."
+)]
+pub struct Args {
+    /// Tools and files; without any, all that are there, and those of this folder
+    what: Vec<String>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Only show what would change, with every value masked
+    #[arg(long)]
+    dry_run: bool,
+    /// Run the helper of each adopted place and say whether it answers
+    #[arg(long, conflicts_with_all = ["undo", "dry_run"])]
+    check: bool,
+    /// Put the files back as they were, byte for byte; of one tool, or of all
+    #[arg(long, conflicts_with = "dry_run")]
+    undo: bool,
+}
+
+pub fn run(cx: &Context, args: Args) -> Result<u8> {
+    let catalogue = Catalogue::built_in()?;
+    if args.undo {
+        return undo(cx, &catalogue, &args);
+    }
+    if args.check {
+        return check(cx, &args);
+    }
+    let program =
+        std::env::current_exe().map_err(|e| Error::new(Code::Io, format!("this program has no path: {e}")))?;
+    let program = program.to_str().map(ToOwned::to_owned).ok_or_else(|| {
+        Error::new(Code::InvalidValue, "the path of this program is not UTF-8").hint("install it elsewhere")
+    })?;
+    let mut body = AdoptFiles { files: files(&catalogue, &args.what)?, program, dry_run: true };
+    let mut client = cx.client()?;
+    let plan: List<AdoptedFile> = client.post("/v1/adopt", &body)?;
+    let failed = |list: &List<AdoptedFile>| list.items.iter().any(|file| file.error.is_some());
+    let some = plan.items.iter().flat_map(|file| &file.places).any(|place| place.with.is_some());
+    if args.dry_run || !some {
+        cx.show(&plan, |plan| render(plan, true))?;
+        return Ok(u8::from(failed(&plan)));
+    }
+    if !args.yes {
+        output::note(&render(&plan, true));
+        input::confirm("Adopt them?", false)?;
+    }
+    body.dry_run = false;
+    body.files.retain(|file| plan.items.iter().any(|item| item.path == file.path && !item.places.is_empty()));
+    let done: List<AdoptedFile> = client.post("/v1/adopt", &body)?;
+    cx.show(&done, |done| {
+        format!(
+            "{}\n{}",
+            render(done, false),
+            "`hallpass adopt --check` tries them; `hallpass adopt --undo` puts everything back."
+        )
+    })?;
+    Ok(u8::from(failed(&done)))
+}
+
+/// The files that are there, with the tools whose they are.
+fn files(catalogue: &Catalogue, what: &[String]) -> Result<Vec<ToolFile>> {
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    let home = home.ok_or_else(|| Error::new(Code::Usage, "there is no home to look in").hint("set HOME"))?;
+    let here =
+        std::env::current_dir().map_err(|e| Error::new(Code::Io, format!("this folder cannot be found: {e}")))?;
+    let (tools, paths): (Vec<_>, Vec<_>) = what.iter().partition(|word| catalogue.get(word).is_some());
+    let mut found = Vec::new();
+    for surface in catalogue.iter().filter(|surface| !surface.replace.is_empty()) {
+        let named = tools.iter().any(|tool| **tool == surface.name);
+        if what.is_empty() || named {
+            let there = of_user(surface, &home).into_iter().chain(of_project(surface, &here));
+            found.extend(there.map(|path| (path, surface)));
+        }
+    }
+    for path in paths {
+        let path = std::path::absolute(path).map_err(|e| Error::new(Code::Io, format!("{}: {e}", safe(path))))?;
+        let owner = |surface: &&Surface| is_its(surface, &home, &path);
+        let surface = catalogue.iter().filter(|surface| !surface.replace.is_empty()).find(owner).ok_or_else(|| {
+            let shown = safe(&path.to_string_lossy());
+            Error::new(
+                Code::NotFound,
+                format!("{shown} is no file of a tool that can be adopted, and {:?} is no such tool", shown),
+            )
+            .hint("`hallpass quarantine FILE` leaves a reference instead")
+        })?;
+        if !path.exists() {
+            return Err(Error::new(Code::NotFound, format!("there is no {}", safe(&path.to_string_lossy())))
+                .hint("name another file"));
+        }
+        found.push((path, surface));
+    }
+    let mut files: Vec<ToolFile> = found
+        .into_iter()
+        .filter_map(|(path, surface)| Some(ToolFile { path: path.to_str()?.to_owned(), tool: surface.name.clone() }))
+        .collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+fn of_user(surface: &Surface, home: &Path) -> Vec<PathBuf> {
+    let patterns =
+        surface.file.iter().filter(|file| file.scope == Scope::User).flat_map(|file| file.paths(Os::current()));
+    let places = patterns.filter_map(|pattern| expand(pattern, home, |name| std::env::var(name).ok()));
+    places.flat_map(|place| existing(&place)).filter(|path| path.is_file()).collect()
+}
+
+fn of_project(surface: &Surface, folder: &Path) -> Vec<PathBuf> {
+    let names =
+        surface.file.iter().filter(|file| file.scope == Scope::Project).flat_map(|file| file.paths(Os::current()));
+    names.flat_map(|name| existing(&folder.join(name))).filter(|path| path.is_file()).collect()
+}
+
+/// By the end of its path for a project's file.
+fn is_its(surface: &Surface, home: &Path, path: &Path) -> bool {
+    let projects =
+        surface.file.iter().filter(|file| file.scope == Scope::Project).flat_map(|file| file.paths(Os::current()));
+    of_user(surface, home).iter().any(|own| own == path) || projects.into_iter().any(|name| path.ends_with(name))
+}
+
+fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
+    let mut rows = Rows::new(&["tool", "file", "key", "now", "may then have", "who"]);
+    let (mut more, mut stays) = (String::new(), String::new());
+    for file in &list.items {
+        for place in &file.places {
+            if let (Some(with), Some(want), Some(who)) = (&place.with, &place.want, &place.principal) {
+                rows.row(&[&file.tool, &file.path, &place.at, with, want, who]);
+            }
+            if let Some(why) = &place.why {
+                let (path, at, why) = (safe(&file.path), safe(&place.at), safe(why));
+                stays.push_str(&format!("\n{} {path} {at} stays: {why}", styled(YELLOW, "-")));
+            }
+        }
+        if with_diff && file.places.iter().any(|place| place.with.is_some()) {
+            more.push_str(&format!("\n{}", safe(&file.diff)));
+        }
+        if let Some(error) = &file.error {
+            let hint = file.hint.as_deref().map(|hint| format!(" ({})", safe(hint))).unwrap_or_default();
+            stays.push_str(&format!("\n{} {}: {}{hint}", styled(RED, "✗"), safe(&file.path), safe(error)));
+        }
+        if !with_diff && file.reloads != Some(true) && file.places.iter().any(|place| place.with.is_some()) {
+            stays.push_str(&format!(
+                "\n{}",
+                styled(DIM, &format!("restart {} to have it take effect", safe(&file.tool)))
+            ));
+        }
+    }
+    format!("{}{stays}{more}", rows.render("no key that a tool could ask for instead"))
+}
+
+fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {
+    let tool = match args.what.as_slice() {
+        [] => None,
+        [tool] if catalogue.get(tool).is_some() => Some(tool.clone()),
+        _ => {
+            return Err(Error::new(Code::Usage, "--undo takes one tool, or none for all")
+                .hint("hallpass adopt --undo claude-code"));
+        }
+    };
+    let mut client = cx.client()?;
+    let adopted: List<Adopted> = client.get("/v1/adopt")?;
+    let count = adopted.items.iter().filter(|one| tool.as_ref().is_none_or(|tool| *tool == one.tool)).count();
+    if count > 0 && !args.yes {
+        input::confirm(&format!("Put {count} keys back into their files?"), false)?;
+    }
+    let done: List<Undone> = client.post("/v1/adopt/undo", &Undo { tool })?;
+    cx.show(&done, |done| {
+        let line = |one: &Undone| match (&one.restored, &one.error) {
+            (Some(restored), _) if restored.identical => {
+                format!("{} {} is as it was", styled(GREEN, "✓"), safe(&one.path))
+            }
+            (Some(_), _) => format!(
+                "{} {} has its key again, and keeps what was changed since",
+                styled(GREEN, "✓"),
+                safe(&one.path)
+            ),
+            (None, error) => {
+                format!("{} {}: {}", styled(RED, "✗"), safe(&one.path), safe(error.as_deref().unwrap_or_default()))
+            }
+        };
+        let lines: Vec<String> = done.items.iter().map(line).collect();
+        if lines.is_empty() {
+            return "nothing was adopted".into();
+        }
+        format!("{}\nIssuers and grants stay: `hallpass grant list`.", lines.join("\n"))
+    })?;
+    Ok(u8::from(done.items.iter().any(|one| one.error.is_some())))
+}
+
+fn check(cx: &Context, args: &Args) -> Result<u8> {
+    let adopted: List<Adopted> = cx.client()?.get("/v1/adopt")?;
+    let catalogue = Catalogue::built_in()?;
+    let chosen = adopted.items.into_iter().filter(|one| args.what.is_empty() || args.what.contains(&one.tool));
+    let checked: Vec<serde_json::Value> = chosen
+        .map(|one| {
+            let error = catalogue.get(&one.tool).map(|surface| ask(surface, &one)).and_then(Result::err);
+            serde_json::json!({ "tool": one.tool, "path": one.path, "at": one.at, "want": one.want, "error": error.map(|e| e.detail) })
+        })
+        .collect();
+    let failed = checked.iter().any(|one| !one["error"].is_null());
+    cx.show(&List { items: checked }, |list| {
+        let text = |one: &serde_json::Value, name: &str| safe(one[name].as_str().unwrap_or_default());
+        let lines = list.items.iter().map(|one| {
+            let what = format!(
+                "{} {} {} asks for {}",
+                text(one, "tool"),
+                text(one, "path"),
+                text(one, "at"),
+                text(one, "want")
+            );
+            if one["error"].is_null() {
+                format!("{} {what}", styled(GREEN, "✓"))
+            } else {
+                format!("{} {what}: {}", styled(RED, "✗"), text(one, "error"))
+            }
+        });
+        let lines: Vec<String> = lines.collect();
+        if lines.is_empty() { "nothing was adopted".into() } else { lines.join("\n") }
+    })?;
+    Ok(u8::from(failed))
+}
+
+/// Asks as the tool does: by a shell, with its environment, in another folder, in its time. What comes out is not read.
+fn ask(surface: &Surface, adopted: &Adopted) -> Result<()> {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &adopted.check])
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    if surface.scrubs.iter().any(|name| name == "*") {
+        let kept = surface.keeps.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.env_clear().envs(kept);
+    } else {
+        surface.scrubs.iter().for_each(|name| drop(command.env_remove(name)));
+    }
+    let io = |e: std::io::Error| Error::new(Code::Io, format!("its helper could not be run: {e}"));
+    let mut child = command.spawn().map_err(io)?;
+    let end = Instant::now() + LIMIT;
+    let status = loop {
+        match child.try_wait().map_err(io)? {
+            Some(status) => break status,
+            None if Instant::now() >= end => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Error::new(Code::Io, format!("its helper did not answer in {} s", LIMIT.as_secs())));
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let mut said = String::new();
+    if let Some(mut from) = child.stderr.take() {
+        let _ = std::io::Read::read_to_string(&mut std::io::Read::take(&mut from, 4096), &mut said);
+    }
+    Err(Error::new(Code::Denied, said.trim().to_owned()))
+}

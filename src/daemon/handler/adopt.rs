@@ -1,0 +1,291 @@
+//! `adopt`: a tool asks hallpass instead of holding a key, and the way back.
+//!
+//! Owns the order: for each key of a file plan, take by the quarantine's journal, then the issuer and the grant. What is
+//! written is what was shown; a file that changed in between is left.
+
+use std::{collections::BTreeMap, path::Path, rc::Rc};
+
+use super::{grant, quarantine};
+use crate::{
+    adopt::{self as planner, Secret, Step, Tool, Tree},
+    api::{
+        List,
+        adopt::{AdoptFiles, Adopted, AdoptedFile, Place, ToolFile, Undo, Undone},
+        grant::AddGrant,
+        problem::Code,
+    },
+    audit::{Decision, Record},
+    config::IssuerKind,
+    daemon::{
+        keeper::Seen,
+        state::{State, callers::Caller, names::PrincipalRecord},
+    },
+    detect::rule,
+    error::{Error, Result},
+    policy::Approval,
+    principal::{HUMAN, Identity, Kind},
+    quarantine::{self as engine, Expected, Replacement, Take, hide, mask},
+    scan::read,
+    secret,
+    surface::{Catalogue, File, Os, Surface},
+    sys,
+};
+
+/// The most files in one request.
+const MAX_FILES: usize = 1000;
+
+/// Adopts files, or says what would be done.
+pub async fn adopt(state: &Rc<State>, caller: &Caller, request: AdoptFiles) -> Result<List<AdoptedFile>> {
+    let identity = state.human_only(caller, "adopting a tool")?;
+    if request.files.len() > MAX_FILES || !Path::new(&request.program).is_absolute() {
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("one request may name {MAX_FILES} files, and an absolute program"),
+        )
+        .hint("hallpass adopt TOOL"));
+    }
+    let catalogue = Catalogue::built_in()?;
+    let mut items = Vec::new();
+    for named in &request.files {
+        let mut done = AdoptedFile {
+            path: named.path.clone(),
+            tool: named.tool.clone(),
+            places: Vec::new(),
+            diff: String::new(),
+            reloads: None,
+            error: None,
+            hint: None,
+        };
+        if let Err(error) = file(state, caller, &identity, &catalogue, &request, named, &mut done).await {
+            (done.error, done.hint) = (Some(error.detail), error.hint);
+        }
+        items.push(done);
+    }
+    Ok(List { items })
+}
+
+async fn file(
+    state: &Rc<State>,
+    caller: &Caller,
+    who: &Identity,
+    catalogue: &Catalogue,
+    request: &AdoptFiles,
+    named: &ToolFile,
+    done: &mut AdoptedFile,
+) -> Result<()> {
+    let _turn = state.credential_turn.lock().await;
+    state.audit_ready()?;
+    let path = Path::new(&named.path).to_path_buf();
+    let (surface, entry) = entry(catalogue, named)?;
+    done.reloads = entry.reloads;
+    let keeper = state.keeper()?;
+    let looked = path.clone();
+    let (look, text) = keeper
+        .run(move |worker| {
+            let look = worker.look(&looked)?;
+            let bytes = read::file(&looked, read::MAX_SIZE).ok().map(|read| read.bytes);
+            let bytes = bytes.filter(|bytes| Expected::of(bytes) == look.expected);
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = text.ok_or_else(|| {
+                Error::new(Code::Io, "it is not UTF-8, or was written just now").hint("nothing was changed; try again")
+            })?;
+            Ok((look, text))
+        })
+        .await?;
+    let seen = state.without_decoys(&path, look.seen);
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let unread = || {
+        Error::new(Code::InvalidValue, format!("{} could not read it: it does not parse", surface.title))
+            .hint("mend it and try again; nothing was changed")
+    };
+    Tree::read(entry.format, text.as_bytes()).ok_or_else(unread)?;
+    let names = quarantine::names(state, &seen, &BTreeMap::new());
+    let known = state.settings().rules.iter().any(|rule| rule.principal == surface.name);
+    let tool = Tool {
+        surface,
+        format: entry.format,
+        hallpass: &request.program,
+        principal: known.then_some(surface.name.as_str()),
+    };
+    let (old, mut text) = (text.clone(), text);
+    let mut tried: Vec<&str> = Vec::new();
+    for (one, name) in seen.iter().zip(&names) {
+        if tried.contains(&one.fingerprint.as_str()) {
+            continue;
+        }
+        tried.push(&one.fingerprint);
+        let Some(value) = one.value.expose_str() else { continue };
+        let route = route(state, name, one)?;
+        let secret = Secret { value, name, route: route.as_ref().map(|(route, url)| (route, url.as_str())) };
+        let tree = Tree::read(entry.format, text.as_bytes()).ok_or_else(unread)?;
+        let planned = planner::plan(&tool, &tree, std::slice::from_ref(&secret));
+        let places = planned.outcomes.iter().map(|outcome| place(one, name, &outcome.at, outcome.what.as_ref()));
+        let step = planned.outcomes.iter().find_map(|outcome| Some((&outcome.at, outcome.what.as_ref().ok()?)));
+        let Some((at, step)) = step else {
+            done.places.extend(places);
+            continue;
+        };
+        let new = planner::edit::apply(entry.format, &text, &planned.edits);
+        let new = new.filter(|new| Tree::read(entry.format, new.as_bytes()).is_some());
+        let new = new.ok_or_else(|| Error::internal(format!("{at} could not be edited without breaking the file")))?;
+        let hunks = planner::hunks(&text, &new);
+        let others = seen.iter().filter_map(|seen| seen.value.expose_str());
+        if others.into_iter().any(|other| hunks.iter().any(|(_, text)| text.contains(other))) {
+            let why = "another key that stays is written on the same line";
+            done.places.push(place(one, name, at, Err(&why.to_owned())));
+            continue;
+        }
+        done.places.extend(places);
+        if !request.dry_run {
+            let adopted = engine::Adopted {
+                tool: surface.name.clone(),
+                at: at.clone(),
+                want: step.want.to_string(),
+                check: step.check.clone(),
+            };
+            let replacements = hunks.into_iter().map(|(span, text)| Replacement {
+                span,
+                credential: name.clone(),
+                value: secret::Secret::take(one.value.expose().to_vec()),
+                text: text.into_bytes(),
+                key: one.key.clone(),
+                kind: one.kind.to_owned(),
+                fingerprint: one.fingerprint.clone(),
+            });
+            let take = Take {
+                path: path.clone(),
+                replacements: replacements.collect(),
+                expected: Expected::of(text.as_bytes()),
+                adopted: Some(adopted),
+            };
+            let detail = format!("{} {at} {}", path.display(), step.want);
+            state.record(Record::new("adopt", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail))?;
+            let item = keeper.run(move |worker| worker.quarantine()?.take(&take).map_err(Error::from)).await?;
+            state.watcher.forget(&path);
+            let length = BTreeMap::from([(name.clone(), one.value.len() as u64)]);
+            quarantine::finish(state, &item, &length)?;
+            allow(state, caller, step)?;
+        }
+        text = new;
+    }
+    done.diff = diff(&named.path, &old, &text, &seen, &request.program);
+    Ok(())
+}
+
+/// The tool and its file that has this name.
+fn entry<'a>(catalogue: &'a Catalogue, named: &ToolFile) -> Result<(&'a Surface, &'a File)> {
+    let surface =
+        catalogue.get(&named.tool).ok_or_else(|| super::not_found("tool", &named.tool, "hallpass adopt --help"))?;
+    let name = named.path.rsplit('/').next().unwrap_or_default();
+    let is = |path: &String| path.rsplit('/').next().is_some_and(|last| last == name);
+    let of_name = surface.file.iter().find(|file| file.paths(Os::current()).any(is));
+    let file = of_name.ok_or_else(|| {
+        Error::new(Code::InvalidValue, format!("{} has no file of this name", surface.title))
+            .hint("hallpass adopt --help")
+    })?;
+    Ok((surface, file))
+}
+
+/// The route that stands in for the secret, with its address at the gateway: that of its issuer, where there is one.
+fn route(state: &State, name: &str, seen: &Seen) -> Result<Option<(crate::gateway::catalogue::Route, String)>> {
+    let settings = state.settings();
+    let kind = match settings.config.issuers.get(name) {
+        Some(issuer) => issuer.kind.clone(),
+        None => quarantine::route_kind(state, rule::named(seen.kind).and_then(|rule| rule.route)),
+    };
+    let IssuerKind::Gateway { route, .. } = kind else { return Ok(None) };
+    let Some(route) = settings.catalogue.get(&route).cloned() else { return Ok(None) };
+    let url = state.gateway_url(&route.name)?;
+    Ok(Some((route, url)))
+}
+
+fn place(seen: &Seen, name: &str, at: &str, what: std::result::Result<&Step, &String>) -> Place {
+    Place {
+        at: at.to_owned(),
+        kind: seen.kind.to_owned(),
+        credential: name.to_owned(),
+        with: what.ok().map(|step| step.with.word().to_owned()),
+        want: what.ok().map(|step| step.want.to_string()),
+        principal: what.ok().map(|step| step.principal.clone()),
+        why: what.err().cloned(),
+    }
+}
+
+/// The grant that the tool needs, where none covers it; and its principal, where nothing knew it yet.
+fn allow(state: &Rc<State>, caller: &Caller, step: &Step) -> Result<()> {
+    let settings = state.settings();
+    let assistant = settings.rules.iter().any(|rule| rule.principal == step.principal);
+    if step.principal != HUMAN && !assistant && state.names.borrow().principal(&step.principal).is_none() {
+        state.put_principal(PrincipalRecord {
+            name: step.principal.clone(),
+            kind: Kind::McpServer,
+            owner: sys::user_name(),
+            description: Some("an MCP server that was adopted".into()),
+            disabled: false,
+            created_ms: sys::now().wall_ms,
+            last_seen_ms: None,
+        })?;
+    }
+    let covers = |grant: &crate::policy::Grant| {
+        grant.principal == step.principal && grant.approval != Approval::Never && grant.what.contains(&step.want)
+    };
+    if settings.config.grants.iter().any(covers) {
+        return Ok(());
+    }
+    let request = AddGrant {
+        principal: step.principal.clone(),
+        what: step.want.clone(),
+        max_ttl_seconds: None,
+        approval: Approval::Auto,
+        body: Default::default(),
+        rate: None,
+    };
+    grant::add(state, caller, request).map(drop)
+}
+
+/// The change, with everything that may be a secret masked.
+fn diff(path: &str, old: &str, new: &str, seen: &[Seen], program: &str) -> String {
+    let masked = |line: &str| {
+        let values = seen.iter().filter_map(|seen| seen.value.expose_str());
+        let line = values.fold(line.to_owned(), |line, value| line.replace(value, &mask(value.as_bytes())));
+        hide(&line.replace(program, "hallpass"))
+    };
+    let mut text = format!("--- {path}\n+++ {path}\n");
+    for (span, added) in planner::hunks(old, new) {
+        let removed = old.get(span.clone()).unwrap_or_default();
+        let number = old.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
+        text.push_str(&format!("@@ -{number} @@\n"));
+        removed.lines().for_each(|line| text.push_str(&format!("-{}\n", masked(line))));
+        added.lines().for_each(|line| text.push_str(&format!("+{}\n", masked(line))));
+    }
+    text
+}
+
+/// Every place that is adopted now, in the order in which that happened.
+pub async fn list(state: &Rc<State>) -> Result<List<Adopted>> {
+    let items = quarantine::items(state).await?;
+    let held = items.into_iter().filter(|(_, step)| *step == engine::State::Quarantined);
+    let adopted = held.filter_map(|(item, _)| {
+        let engine::Adopted { tool, at, want, check } = item.adopted?;
+        Some(Adopted { id: item.id, tool, path: item.path.display().to_string(), at, want, check })
+    });
+    Ok(List { items: adopted.collect() })
+}
+
+/// Puts files back, what was done last first.
+pub async fn undo(state: &Rc<State>, caller: &Caller, request: Undo) -> Result<List<Undone>> {
+    state.human_only(caller, "undoing an adoption")?;
+    let mut items = Vec::new();
+    let all = list(state).await?.items;
+    for one in all.into_iter().rev().filter(|one| request.tool.as_ref().is_none_or(|tool| *tool == one.tool)) {
+        let mut undone = Undone { path: one.path, restored: None, error: None, hint: None };
+        match quarantine::restore(state, caller, &one.id).await {
+            Ok(restored) => undone.restored = Some(restored),
+            Err(error) => (undone.error, undone.hint) = (Some(error.detail), error.hint),
+        }
+        items.push(undone);
+    }
+    Ok(List { items })
+}
