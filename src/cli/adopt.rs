@@ -131,7 +131,7 @@ fn files(catalogue: &Catalogue, what: &[String]) -> Result<Vec<ToolFile>> {
 fn of_user(surface: &Surface, home: &Path) -> Vec<PathBuf> {
     let patterns =
         surface.file.iter().filter(|file| file.scope == Scope::User).flat_map(|file| file.paths(Os::current()));
-    let places = patterns.filter_map(|pattern| expand(pattern, home, |name| std::env::var(name).ok()));
+    let places = patterns.filter_map(|pattern| expand(pattern, home, &|name: &str| std::env::var(name).ok()));
     places.flat_map(|place| existing(&place)).filter(|path| path.is_file()).collect()
 }
 
@@ -263,7 +263,9 @@ fn ask(surface: &Surface, adopted: &Adopted) -> Result<()> {
         let kept = surface.keeps.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         command.env_clear().envs(kept);
     } else {
-        surface.scrubs.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in &surface.scrubs {
+            command.env_remove(name);
+        }
     }
     let io = |e: std::io::Error| Error::new(Code::Io, format!("its helper could not be run: {e}"));
     let mut child = command.spawn().map_err(io)?;

@@ -10,6 +10,7 @@
     clippy::print_stderr
 )]
 
+mod adopt;
 mod api;
 mod approve;
 mod architecture;

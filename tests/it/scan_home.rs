@@ -18,14 +18,14 @@ use crate::{
 /// Surfaces that keep no secret; their fixture only shows that nothing is found.
 const WITHOUT: &[&str] = &["ssh"];
 
-struct Planted {
-    surface: String,
-    path: String,
+pub struct Planted {
+    pub surface: String,
+    pub path: String,
     text: String,
     places: Vec<std::ops::Range<usize>>,
 }
 
-fn planted() -> Vec<Planted> {
+pub fn planted() -> Vec<Planted> {
     let mut files = Vec::new();
     let mut paths: Vec<_> = fs::read_dir("tests/data/home").unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "txt"));
@@ -45,7 +45,7 @@ fn planted() -> Vec<Planted> {
 }
 
 /// Writes them below `home`; two surfaces may share a file, but not a path.
-fn write(files: &[Planted], home: &Path) {
+pub fn write(files: &[Planted], home: &Path) {
     for file in files {
         let path = home.join(&file.path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,0 +1,205 @@
+//! Adopt end to end: keys in tools' files become calls, the calls answer, and the files come back byte for byte.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use hallpass::{
+    adopt::Tree,
+    surface::{Catalogue, Format},
+};
+
+use super::{
+    quarantine::anthropic,
+    scan_home::{planted, write},
+    support::{Home, Ran, run},
+};
+
+/// A daemon, and a person's home besides.
+struct Jo {
+    home: Home,
+    folder: PathBuf,
+}
+
+impl Jo {
+    fn new() -> Self {
+        let home = Home::started();
+        let folder = home.path().join("jo");
+        fs::create_dir(&folder).unwrap();
+        Self { home, folder }
+    }
+
+    fn file(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn run(&self, line: &str) -> Ran {
+        let mut command = self.home.command(line.split(' '));
+        command
+            .env("HOME", &self.folder)
+            .current_dir(self.folder.join("src/shop").canonicalize().unwrap_or(self.folder.clone()));
+        run(command, b"")
+    }
+
+    fn json(&self, line: &str) -> serde_json::Value {
+        let ran = self.run(&format!("--json {line}"));
+        serde_json::from_str(&ran.out()).unwrap_or_else(|_| panic!("{line}: {}{}", ran.out(), ran.err()))
+    }
+}
+
+#[test]
+fn claude_code_asks_by_its_helper_and_comes_back_byte_for_byte() {
+    let (jo, key) = (Jo::new(), anthropic());
+    let text = format!(
+        "{{\n  \"model\": \"opus\",\n  \"env\": {{\n    \"ANTHROPIC_API_KEY\": \"{key}\",\n    \"A\": \"1\"\n  }},\n  \"permissions\": {{ \"deny\": [\"Read(./.env)\"] }}\n}}\n"
+    );
+    let file = jo.file(".claude/settings.json", &text);
+    let shown = jo.run("adopt claude-code --dry-run").ok();
+    assert!(shown.contains("anthropic:messages") && shown.contains("apiKeyHelper") && !shown.contains(&key), "{shown}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(jo.home.json("grant list")["items"].as_array().unwrap().len(), 0);
+    // Nobody can be asked without a terminal.
+    assert_ne!(jo.run("adopt claude-code").code(), 0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+
+    jo.run("adopt claude-code --yes").ok();
+    let new: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert!(new["apiKeyHelper"].as_str().unwrap().contains(" mint anthropic:messages"), "{new}");
+    assert!(new["env"]["ANTHROPIC_BASE_URL"].as_str().unwrap().ends_with("/anthropic"), "{new}");
+    assert!(new["env"]["ANTHROPIC_API_KEY"].is_null() && new["env"]["A"] == "1");
+    assert_eq!(new["permissions"]["deny"][0], "Read(./.env)");
+    let grants = jo.home.json("grant list");
+    assert_eq!(grants["items"][0]["principal"], "claude-code", "{grants}");
+    assert_eq!(grants["items"].as_array().unwrap().len(), 1, "{grants}");
+    jo.run("adopt --check").ok();
+    // There is nothing left to do, and once the grant is gone the check says what helps.
+    assert!(jo.run("adopt --dry-run").ok().contains("no key"));
+    jo.home.does(&format!("grant remove {}", grants["items"][0]["id"].as_str().unwrap()));
+    let refused = jo.run("adopt --check");
+    assert!(refused.code() == 1 && refused.out().contains("grant add claude-code"), "{}", refused.out());
+
+    jo.run("adopt --undo claude-code --yes").ok();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    assert!(jo.run("adopt --undo --yes").ok().contains("nothing was adopted"));
+}
+
+#[test]
+fn a_helper_that_is_there_stays_and_so_does_what_does_not_parse() {
+    let (jo, key) = (Jo::new(), anthropic());
+    for text in [
+        format!("{{\"apiKeyHelper\": \"/bin/mine\", \"env\": {{\"ANTHROPIC_API_KEY\": \"{key}\"}}}}"),
+        format!("{{\"env\": {{\"ANTHROPIC_BASE_URL\": \"https://llm.example\", \"ANTHROPIC_API_KEY\": \"{key}\"}}}}"),
+        format!("{{\"env\": {{\"ANTHROPIC_API_KEY\": \"{key}\",}}}}"),
+        format!("// mine\n{{\"env\": {{\"ANTHROPIC_API_KEY\": \"{key}\"}}}}"),
+        format!("{{\"env\": {{\"ANTHROPIC_API_KEY\": \"{key}\""),
+    ] {
+        let file = jo.file(".claude/settings.json", &text);
+        let done = jo.json("adopt claude-code --yes");
+        let item = &done["items"][0];
+        assert!(!item["error"].is_null() || item["places"][0]["why"].is_string(), "{text}: {done}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    assert_eq!(jo.home.json("credential list")["items"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_link_is_followed_and_a_read_only_file_is_left() {
+    let (jo, key) = (Jo::new(), anthropic());
+    let text = format!("{{\n  \"env\": {{\n    \"ANTHROPIC_API_KEY\": \"{key}\"\n  }}\n}}\n");
+    let real = jo.file("dotfiles/settings.json", &text);
+    fs::create_dir_all(jo.folder.join(".claude")).unwrap();
+    let link = jo.folder.join(".claude/settings.json");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o400)).unwrap();
+    assert!(jo.json("adopt --yes")["items"][0]["error"].is_string());
+    assert_eq!(fs::read_to_string(&real).unwrap(), text);
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+    jo.run("adopt --yes").ok();
+    assert!(link.is_symlink() && !fs::read_to_string(&real).unwrap().contains(&key));
+    jo.run("adopt --undo --yes").ok();
+    assert_eq!(fs::read_to_string(&real).unwrap(), text);
+}
+
+#[test]
+fn a_wrapped_server_gets_its_key_and_its_input_and_two_keys_are_two_grants() {
+    let (jo, key) = (Jo::new(), anthropic());
+    let slack = ["xoxb", "-123456789012-1234567890123-", "AbCdEfGhIjKlMnOpQrStUvWx"].concat();
+    let text = format!(
+        "{{\n  \"mcpServers\": {{\n    \"two\": {{\n      \"command\": \"sh\",\n      \"args\": [\"-c\", \"cat; test \\\"$SLACK_BOT_TOKEN\\\" = {slack}\"],\n      \"env\": {{\n        \"SLACK_BOT_TOKEN\": \"{slack}\",\n        \"ANTHROPIC_API_KEY\": \"{key}\"\n      }}\n    }}\n  }}\n}}\n"
+    )
+    // Only the variable holds it: the program compares with what it is told.
+    .replace(&format!("= {slack}"), "= \\\"$EXPECT\\\"");
+    let file = jo.file(".cursor/mcp.json", &text);
+    jo.run("adopt cursor --yes").ok();
+    let new: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let server = &new["mcpServers"]["two"];
+    let words: Vec<&str> = server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(words.iter().filter(|word| **word == "--grant").count(), 2, "{words:?}");
+    assert_eq!(words.iter().filter(|word| **word == "exec").count(), 1, "{words:?}");
+    assert!(words.contains(&"mcp:two") && words.contains(&"anthropic:messages"), "{words:?}");
+    assert!(!new.to_string().contains(&slack) && !new.to_string().contains(&key));
+    jo.run("adopt --check").ok();
+    // As the client starts it; the person who does so here needs the grants that the client has.
+    let grants = words.windows(2).filter(|pair| pair[0] == "--grant").map(|pair| pair[1]);
+    grants.for_each(|grant| drop(jo.home.does(&format!("grant add human {grant}"))));
+    let mut command = jo.home.command(words);
+    for (name, value) in server["env"].as_object().unwrap() {
+        command.env(name, value.as_str().unwrap());
+    }
+    command.env("EXPECT", &slack);
+    let ran = run(command, b"{\"jsonrpc\": \"2.0\"}\n");
+    assert_eq!(ran.ok(), "{\"jsonrpc\": \"2.0\"}");
+    jo.run("adopt --undo --yes").ok();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+}
+
+/// Every file of `tests/data/home`: what is adopted holds its key no longer and parses, what stays has a reason, and
+/// the way back gives the same bytes.
+#[test]
+fn every_tool_of_a_home_as_people_have_it() {
+    let jo = Jo::new();
+    let files = planted();
+    write(&files, &jo.folder);
+    let before: BTreeMap<PathBuf, Vec<u8>> = files
+        .iter()
+        .map(|file| jo.folder.join(&file.path))
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect();
+    let done = jo.json("adopt --yes");
+    let catalogue = Catalogue::built_in().unwrap();
+    let mut tools: BTreeMap<&str, usize> = BTreeMap::new();
+    for file in done["items"].as_array().unwrap() {
+        assert!(file["error"].is_null(), "{file}");
+        let path = Path::new(file["path"].as_str().unwrap());
+        let now = fs::read(path).unwrap();
+        let tool = file["tool"].as_str().unwrap();
+        for place in file["places"].as_array().unwrap() {
+            assert!(place["with"].is_string() != place["why"].is_string(), "{place}");
+            if place["with"].is_string() {
+                *tools.entry(tool).or_default() += 1;
+                let format =
+                    if path.extension().is_some_and(|ending| ending == "toml") { Format::Toml } else { Format::Jsonc };
+                let (old, new) = (Tree::read(format, &before[path]).unwrap(), Tree::read(format, &now).unwrap());
+                let at = place["at"].as_str().unwrap();
+                assert_ne!(old.get(at), new.get(at), "{tool} {at}");
+            }
+        }
+    }
+    let without: Vec<_> = catalogue
+        .iter()
+        .filter(|surface| !surface.replace.is_empty() && !tools.contains_key(surface.name.as_str()))
+        .map(|surface| surface.name.as_str())
+        .collect();
+    println!("adopted: {tools:?}; without an adopted place: {without:?}");
+    assert!(tools.len() >= 10, "{tools:?}");
+    jo.run("adopt --undo --yes").ok();
+    for (path, bytes) in &before {
+        assert!(fs::read(path).unwrap() == *bytes, "{} is another file", path.display());
+    }
+}
