@@ -130,7 +130,7 @@ mod tests {
         ];
         let new = apply(Format::Toml, old, &edits).unwrap();
         assert!(new.contains("a = 1 # one") && new.contains("url = \"v\" # three"), "{new}");
-        assert!(new.contains("auth = { command = \"c\", args = [\"d\"] }") && !new.contains("key ="), "{new}");
+        assert!(new.contains("auth = { args = [\"d\"], command = \"c\" }") && !new.contains("key ="), "{new}");
         assert!(apply(Format::Toml, old, &[edit("/p/w/none", None)]).is_none());
     }
 }

@@ -13,9 +13,10 @@ use hallpass::{
 };
 
 use super::{
+    canary,
     quarantine::anthropic,
     scan_home::{planted, write},
-    support::{Home, Ran, run},
+    support::{Home, Ran, random, run},
 };
 
 /// A daemon, and a person's home besides.
@@ -129,7 +130,8 @@ fn a_link_is_followed_and_a_read_only_file_is_left() {
 #[test]
 fn a_wrapped_server_gets_its_key_and_its_input_and_two_keys_are_two_grants() {
     let (jo, key) = (Jo::new(), anthropic());
-    let slack = ["xoxb", "-123456789012-1234567890123-", "AbCdEfGhIjKlMnOpQrStUvWx"].concat();
+    let slack = ["xoxb", "-739201846512-4820917365824-", &random()[..12], "Zq9K", &random()[..8]].concat();
+    canary::watch(&slack);
     let text = format!(
         "{{\n  \"mcpServers\": {{\n    \"two\": {{\n      \"command\": \"sh\",\n      \"args\": [\"-c\", \"cat; test \\\"$SLACK_BOT_TOKEN\\\" = {slack}\"],\n      \"env\": {{\n        \"SLACK_BOT_TOKEN\": \"{slack}\",\n        \"ANTHROPIC_API_KEY\": \"{key}\"\n      }}\n    }}\n  }}\n}}\n"
     )
