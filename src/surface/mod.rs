@@ -29,6 +29,8 @@ pub struct Surface {
     pub title: String,
     /// An assistant or a developer tool.
     pub kind: Kind,
+    /// The principal that `data/assistants.toml` has for it, where that is not its name.
+    pub principal: Option<String>,
     /// The vendor's pages that the facts come from.
     pub source: Vec<String>,
     /// How it can ask hallpass instead of holding a key, the best first: `KIND:SETTING`.

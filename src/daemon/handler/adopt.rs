@@ -102,13 +102,10 @@ async fn file(
     };
     Tree::read(entry.format, text.as_bytes()).ok_or_else(unread)?;
     let names = quarantine::names(state, &seen, &BTreeMap::new());
-    let known = state.settings().rules.iter().any(|rule| rule.principal == surface.name);
-    let tool = Tool {
-        surface,
-        format: entry.format,
-        hallpass: &request.program,
-        principal: known.then_some(surface.name.as_str()),
-    };
+    let principal = surface.principal.as_deref().unwrap_or(&surface.name);
+    let known = state.settings().rules.iter().any(|rule| rule.principal == principal);
+    let tool =
+        Tool { surface, format: entry.format, hallpass: &request.program, principal: known.then_some(principal) };
     let (old, mut text) = (text.clone(), text);
     let mut tried: Vec<&str> = Vec::new();
     for (one, name) in seen.iter().zip(&names) {
