@@ -52,6 +52,10 @@ pub struct HelperRequest {
     /// What is wanted, instead of what the config says. Policy decides all the same.
     #[serde(default)]
     pub want: Option<Wanted>,
+    /// The place that `want` is for, as a `[[helper]]` would say it. A tool that speaks to many hosts has to say so
+    /// where no entry covers what it asks for: else whoever names a host gets what is wanted.
+    #[serde(rename = "for", default)]
+    pub place: Option<String>,
     /// Who asks, for a caller that nothing else names.
     #[serde(rename = "as", default)]
     pub claim: Option<String>,
@@ -79,7 +83,7 @@ pub struct HelperAnswer {
     pub issuer: String,
     /// Its lease, where it is a token.
     pub lease: Option<String>,
-    /// What the answer holds for: the `url` of the config's entry, where one decided.
+    /// What the answer holds for: `for`, or the `url` of the config's entry.
     pub url: Option<String>,
 }
 

@@ -23,6 +23,7 @@ use crate::{
     client::Client,
     error::{Error, Result},
     helper::{self, CARGO_HELLO, Call, Daemon, MAX_INPUT, Tool},
+    policy::RELEASE,
     scope::Wanted,
 };
 
@@ -49,7 +50,7 @@ pub enum Verb {
         /// The folder; ~/.local/bin where that is on PATH
         folder: Option<std::path::PathBuf>,
     },
-    /// Answer a tool in its own contract: TOOL [--want ISSUER:SCOPE] [--as NAME] [--wait TIME] WHAT THE TOOL ADDS
+    /// Answer a tool in its own contract: TOOL [--want ISSUER:SCOPE --for URL] [--as NAME] [--wait TIME] WHAT THE TOOL ADDS
     #[command(external_subcommand)]
     Tool(Vec<OsString>),
 }
@@ -92,7 +93,15 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
             let body = Helper { tool, url, want, username };
             cx.post("/v1/helpers", &body, |helper: &Helper| {
                 let (tool, url) = (output::safe(&helper.tool), output::safe(&helper.url));
-                format!("{tool} gets {} for {url}, where a grant allows it to whoever runs {tool}", helper.want)
+                let what = if helper.want.scopes.iter().any(|scope| scope.to_string() == RELEASE) {
+                    format!("the credential {} itself, which does not expire,", output::safe(&helper.want.issuer))
+                } else {
+                    format!("a token for {}", helper.want)
+                };
+                format!(
+                    "{tool} gets {what} for {url} once a grant allows it: hallpass grant add human '{}'",
+                    helper.want
+                )
             })
         }
         Verb::Remove { tool, url } => {
@@ -124,6 +133,15 @@ fn tool(words: &[OsString]) -> Result<u8> {
     let words: Option<Vec<String>> = words.collect();
     let Some(words) = words else { return Err(Error::new(Code::Usage, "an argument is not UTF-8 text")) };
     let (options, args) = Options::split(&words);
+    if let [only] = args.as_slice()
+        && ["--help", "-h"].contains(&only.as_str())
+    {
+        output::text(&format!(
+            "{} calls this for a credential; `hallpass helper --help` says what else there is",
+            tool.word()
+        ))?;
+        return Ok(0);
+    }
     if tool == Tool::Cargo && args.iter().any(|arg| arg == CARGO_PLUGIN) {
         return cargo(&options);
     }
@@ -179,6 +197,7 @@ fn unreadable(e: std::io::Error) -> Error {
 #[derive(Clone, Debug, Default)]
 struct Options {
     want: Option<Wanted>,
+    place: Option<String>,
     claim: Option<String>,
     wait: Option<u64>,
     /// What is wrong with them: the tool is told as it is told all else, when something is asked.
@@ -192,7 +211,7 @@ impl Options {
         let mut rest = words;
         while let [option, after @ ..] = rest {
             let (name, inline) = option.split_once('=').map_or((option.as_str(), None), |(n, v)| (n, Some(v)));
-            if !["--want", "--as", "--wait"].contains(&name) {
+            if !["--want", "--for", "--as", "--wait"].contains(&name) {
                 break;
             }
             let (value, after) = match (inline, after) {
@@ -212,6 +231,7 @@ impl Options {
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
             "--want" => self.want = Some(value.parse().map_err(|e: crate::scope::ScopeError| e.to_string())?),
+            "--for" => self.place = Some(value.to_owned()),
             "--as" => self.claim = Some(value.to_owned()),
             _ => self.wait = Some(when::seconds(value)?),
         }
@@ -222,6 +242,7 @@ impl Options {
     fn or(self, other: Self) -> Self {
         Self {
             want: self.want.or(other.want),
+            place: self.place.or(other.place),
             claim: self.claim.or(other.claim),
             wait: self.wait.or(other.wait),
             wrong: self.wrong.or(other.wrong),
@@ -252,6 +273,7 @@ impl Live {
 impl Daemon for Live {
     fn ask(&mut self, mut request: HelperRequest) -> Result<HelperAnswer> {
         request.want = self.options.want.clone();
+        request.place = self.options.place.clone();
         request.claim = self.options.claim.clone();
         request.wait_seconds = self.options.wait.or(self.tool.waits());
         let extra = Duration::from_secs(request.wait_seconds.unwrap_or(USUAL_WAIT));

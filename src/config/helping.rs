@@ -65,6 +65,13 @@ pub(super) fn check(
             let alone = format!("{RELEASE} is the credential itself, which leaves nothing for other scopes to narrow");
             return Err(place.error(want.span(), &alone));
         }
+        if released && pattern.is_in_the_clear() {
+            warnings.push(format!(
+                "a helper for {} sends {} over plain http, where it can be read on the way",
+                tool.get_ref(),
+                read.issuer
+            ));
+        }
         match issuers.get(&read.issuer) {
             None => warnings
                 .push(format!("a helper for {} wants something of an issuer that does not exist", tool.get_ref())),
@@ -139,6 +146,8 @@ mod tests {
         assert!(parsed(&format!("{whole}{}", again.replace("\"git\"", "\"*\""))).is_ok());
         let fixed = "[issuers.github]\nkind = \"static\"\ncredential = \"c\"\n";
         assert!(parsed(&format!("{whole}{fixed}")).unwrap().warnings.is_empty());
+        let clear = whole.replace("https://github.com", "http://github.com");
+        assert!(parsed(&format!("{clear}{fixed}")).unwrap().warnings[0].contains("plain http"));
         let token = whole.replace("github:release", "github:read");
         assert!(parsed(&format!("{token}{fixed}")).unwrap().warnings[0].contains("only scope"));
     }

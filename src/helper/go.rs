@@ -8,7 +8,10 @@ use super::{Call, Daemon, Output, Tool, is_not_ours, no_header};
 use crate::api::helper::HelperRequest;
 
 pub(super) fn answer(call: &Call<'_>, daemon: &mut dyn Daemon) -> Output {
-    let Some(asked) = call.arg(0) else { return Output::silent() };
+    // Go takes headers for https only, and anything with a line end in it would be read as lines.
+    let Some(asked) = call.arg(0).filter(|url| url.starts_with("https://") && !url.contains(['\n', '\r'])) else {
+        return Output::silent();
+    };
     let request = HelperRequest { tool: Tool::Go.word().into(), url: asked.to_owned(), ..HelperRequest::default() };
     let given = match daemon.ask(request) {
         Ok(given) => given,
@@ -34,7 +37,9 @@ mod tests {
             let output = fake.run(Tool::Go, args, b"");
             (output.out.to_string(), output.say.is_some(), output.code)
         };
-        assert_eq!(run(&mut fake, &[]), (String::new(), false, 0));
+        for none in [&[][..], &["http://h/a"], &["https://h/a\n\nX: y"]] {
+            assert_eq!(run(&mut fake, none), (String::new(), false, 0));
+        }
         assert!(fake.asked.is_empty());
         let said = "https://h/a\n\nAuthorization: Bearer S3CRET\n\n";
         assert_eq!(run(&mut fake, &["https://h/a/b/@v/list"]), (said.into(), false, 0));

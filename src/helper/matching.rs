@@ -122,6 +122,19 @@ impl Pattern {
         }
     }
 
+    /// Whether what is sent there can be read on the way: plain http to another machine.
+    pub fn is_in_the_clear(&self) -> bool {
+        match &self.stem.what {
+            What::Url { scheme, host, .. } => {
+                let own = host == "localhost"
+                    || host == "[::1]"
+                    || host.parse::<core::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+                scheme == "http" && !own
+            }
+            What::Text(_) => false,
+        }
+    }
+
     /// How much it says: of two that cover the same, the one that says more decides.
     fn weight(&self) -> (usize, bool) {
         let parts = match &self.stem.what {

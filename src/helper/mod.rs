@@ -113,6 +113,11 @@ impl Tool {
         matches!(self, Self::Gcp | Self::Bazel).then_some(0)
     }
 
+    /// Whether the tool speaks to many hosts, each of which must get its own and nothing else.
+    pub fn has_places(self) -> bool {
+        !matches!(self, Self::Aws | Self::Gcp | Self::Kubectl | Self::Headers)
+    }
+
     /// Whether these arguments come with something on standard input. What is not read is left: a tool's own standard
     /// input may be a terminal.
     pub fn reads(self, args: &[String]) -> bool {
@@ -278,6 +283,28 @@ mod testing;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_tool_says_there_is_an_answer(
+            tool in proptest::sample::select(TOOLS.map(|(tool, ..)| tool).to_vec()),
+            args in proptest::collection::vec("get|store|erase|list|https://h/a|--profile|[ -~]{0,9}", 0..4),
+            input in proptest::collection::vec("[a-z]{1,9}=.{0,9}\n|protocol=https\n|host=h\n|\\{\"uri\":|.{0,20}", 0..6),
+        ) {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let output = testing::Fake::token().run(tool, &args, input.concat().as_bytes());
+            proptest::prop_assert!(output.say.as_ref().is_none_or(|line| !line.contains('\n')));
+            proptest::prop_assert!(output.code != 0 || output.say.is_none());
+        }
+
+        #[test]
+        fn no_bytes_are_too_odd(input in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            for (tool, ..) in TOOLS {
+                testing::Fake::token().run(tool, &["get", "h"], &input);
+            }
+            answer_cargo(&input, &mut testing::Fake::token());
+        }
+    }
 
     #[test]
     fn an_error_is_one_line_whatever_is_in_it() {

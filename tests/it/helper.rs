@@ -148,6 +148,77 @@ fn docker_s_exchange_by_hand() {
     assert_eq!(docker("get", "registry.example").code(), 1);
 }
 
+#[test]
+fn a_want_is_for_the_place_that_is_said_and_for_no_other_host() {
+    let (home, secret) = with_static();
+    home.does("grant add human vault:release");
+    let bare = home.run(["helper", "git", "--want", "vault:release", "get"], GIT);
+    assert!(bare.out() == "quit=1\n" && bare.err().contains("--for"), "{}", bare.err());
+    let get = |host: &str| {
+        let options = ["helper", "git", "--want", "vault:release", "--for", "https://code.example/acme/*", "get"];
+        home.run(options, &GIT.replace("code.example", host))
+    };
+    assert!(get("code.example").ok().ends_with(&secret));
+    for other in ["evil.com", "code.example.evil.com", "code.example:8443"] {
+        let ran = get(other);
+        assert_eq!((ran.out().as_str(), ran.err().as_str(), ran.code()), ("", "", 0), "{other}");
+    }
+    // A tool whose own configuration says where it is for has no place to say.
+    let token = home.ok(["helper", "kubectl", "--want", "vault:release"]);
+    assert!(token.contains(&secret));
+}
+
+#[test]
+fn in_a_task_of_less_a_helper_gives_what_the_task_was_opened_for() {
+    let (home, upstream, key) = (Home::started(), Upstream::start(), format!("pw-{}", random()));
+    home.with_upstream(&upstream, &key);
+    home.run(["credential", "add", "vault"], "value").ok();
+    home.does("helper add git https://code.example up:release");
+    home.does("helper add docker https://code.example vault:release");
+    for grant in ["up:read", "up:release", "vault:release"] {
+        home.does(&format!("grant add human {grant}"));
+    }
+    let exec = |grants: &[&str], script: &str| {
+        let mut words = vec!["exec"];
+        grants.iter().for_each(|grant| words.extend(["--grant", grant]));
+        words.extend(["--", "/bin/sh", "-c", script]);
+        words.push(env!("CARGO_BIN_EXE_hallpass"));
+        home.run(words, "")
+    };
+    let get = format!("printf '{}' | \"$0\" helper git get; echo \"[$UP_KEY]\"", GIT.replace('\n', "\\n"));
+    let less = exec(&["up:read"], &get);
+    assert!(
+        less.out().starts_with("quit=1\n[hp_") && less.err().contains("exec --grant 'up:release"),
+        "{}",
+        less.err()
+    );
+    let enough = exec(&["up:read", "up:release"], &get).ok();
+    assert!(enough.contains(&format!("password={key}\n[hp_")), "{enough}");
+    let only = exec(&["up:release@acme/web"], &get).ok();
+    assert!(only.contains(&format!("password={key}\n[]")), "{only}");
+    let fixed = exec(&["vault:release"], "echo code.example | \"$0\" helper docker get").ok();
+    assert!(fixed.contains("\"value\""), "{fixed}");
+    assert_eq!(exec(&["up:read,release"], "true").code(), 1);
+}
+
+#[test]
+fn a_grant_for_a_helper_leaves_references_as_they_were() {
+    let (home, project) = (Home::started(), super::quarantine::Project::new());
+    let file = project.path().join(".env");
+    std::fs::write(&file, format!("ANTHROPIC_API_KEY={}\n", super::quarantine::anthropic())).unwrap();
+    home.does(&format!("quarantine --all --yes {}", file.display()));
+    home.does("grant add human anthropic:release");
+    let exec = || {
+        let mut command = home.command(["exec", "--", "/bin/sh", "-c", "echo \"[$ANTHROPIC_API_KEY]\""]);
+        command.current_dir(project.path());
+        run(command, b"")
+    };
+    assert!(exec().err().contains("is left as it is"), "{}", exec().err());
+    home.does("grant add human anthropic:messages");
+    let ran = exec();
+    assert!(ran.out().starts_with("[hp_"), "{}{}", ran.out(), ran.err());
+}
+
 /// One call of each tool that asks for something, and what it gets where nothing can be given.
 const CALLS: [(&str, &str); 10] = [
     ("git get", GIT),

@@ -48,13 +48,24 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
     let principal = worker(state, &identity, request.program.as_deref())?;
     let resolved = reference::resolve(state, &principal, request.references, &want)?;
     want.extend(resolved.want);
+    // What a tool's helper may be given later belongs to the task, and to no variable.
+    let of_tokens: BTreeSet<String> =
+        want.iter().filter(|what| !release::is_asked(what)).map(|what| what.issuer.clone()).collect();
+    let referred: BTreeSet<&String> = resolved.fill.iter().map(|(_, issuer)| issuer).collect();
+    let (helped, want): (Vec<Wanted>, Vec<Wanted>) = want.into_iter().partition(|what| {
+        is_for_helpers(state, what) && (of_tokens.contains(&what.issuer) || !referred.contains(&what.issuer))
+    });
+    if let Some(mixed) = helped.iter().find(|what| what.scopes.len() > 1) {
+        return Err(release::no_scope(&mixed.issuer));
+    }
     let want = merge(want)?;
     let title = title.or_else(|| request.program.clone()).unwrap_or_else(|| "shell".into());
     // A title that names an open task of the same principal joins it; a bound task is always new.
     let (task, fresh) = match joinable(state, &identity, &title, &principal, request.bind) {
         Some(task) => (task, false),
         None => {
-            let limit = (!want.is_empty()).then(|| want.clone());
+            let limit: Vec<Wanted> = want.iter().chain(&helped).cloned().collect();
+            let limit = (!limit.is_empty()).then_some(limit);
             let plan = task::Plan { title: title_of(&title), principal, limit, ttl, bind: request.bind };
             (task::open(state, caller, &identity, plan)?, true)
         }
@@ -118,6 +129,9 @@ async fn variables(
         };
         let referring = || fill.iter().filter(|(_, of)| *of == issuer).map(|(variable, _)| variable);
         if release::is_static(state, &issuer) || release::is_asked(&order.what) {
+            if referring().next().is_none() && has_helper(state, &issuer) {
+                continue;
+            }
             if referring().next().is_none() {
                 return Err(Error::new(Code::InvalidValue, format!("nothing here says which variable gets {issuer}"))
                     .hint(format!("write it into the project's .env file: NAME=hallpass:{issuer}")));
@@ -168,6 +182,17 @@ async fn variables(
         leases,
         unresolved: Vec::new(),
     })
+}
+
+/// Whether the credential itself is wanted where a token could stand in for it: a variable gets that only where its
+/// reference and nothing narrower was asked for by name.
+fn is_for_helpers(state: &State, what: &Wanted) -> bool {
+    release::is_asked(what) && !release::is_static(state, &what.issuer)
+}
+
+/// Whether a tool's helper may ask for the issuer's credential.
+fn has_helper(state: &State, issuer: &str) -> bool {
+    state.settings().config.helpers.iter().any(|helper| helper.want.issuer == issuer && release::is_asked(&helper.want))
 }
 
 /// Who works in the task: the caller, unless it is the human who starts an assistant.

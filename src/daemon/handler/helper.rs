@@ -23,7 +23,7 @@ use crate::{
     gateway::catalogue::{Auth, Route},
     helper::{
         self,
-        matching::{self, Subject},
+        matching::{self, Pattern, Subject},
     },
     principal::printable,
     scope::{Contains, Resource, ResourceSet, Scope, ScopeSet, Wanted},
@@ -84,6 +84,9 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
             .hint(format!("the tools are: {}", known.join(", "))));
     }
     let entry = entry(state, &request);
+    if request.want.is_some() {
+        covered(&request, entry.is_some())?;
+    }
     let want = request.want.or_else(|| Some(entry.as_ref()?.want.clone())).ok_or_else(|| nothing(&request.tool))?;
     // That there is no such issuer is not the same as that nothing is configured.
     grant::known_scopes(state, &want).map_err(|error| match error.code {
@@ -96,7 +99,7 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
     let wait = request.wait_seconds.map(Duration::from_secs);
     let order = Order { principal, task, what, ttl: None, uses: None, rate: None, wait };
     let username = entry.as_ref().and_then(|entry| entry.username.clone()).or(request.username);
-    let url = entry.map(|entry| entry.url);
+    let url = request.place.or_else(|| entry.map(|entry| entry.url));
     let issuer = order.what.issuer.clone();
     let route = route(state, &issuer);
     if release::is_static(state, &issuer) || release::is_asked(&order.what) {
@@ -131,6 +134,26 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
         lease: Some(minted.lease),
         url,
     })
+}
+
+/// Refuses a want without a place where the tool speaks to many hosts: a link in a repository that was cloned, or a
+/// redirect, would be enough to get what is wanted.
+fn covered(request: &HelperRequest, by_entry: bool) -> Result<()> {
+    let Some(place) = &request.place else {
+        if by_entry || !helper::Tool::of_word(&request.tool).is_some_and(helper::Tool::has_places) {
+            return Ok(());
+        }
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("{} speaks to many hosts: which of them is this for?", request.tool),
+        )
+        .hint("say it beside --want, such as --for 'https://github.com/acme/*'"));
+    };
+    let pattern = Pattern::parse(place).map_err(|odd| Error::new(Code::InvalidValue, format!("--for: {odd}")))?;
+    match Subject::parse(&request.url) {
+        Ok(subject) if pattern.covers(&subject) => Ok(()),
+        _ => Err(nothing(&request.tool)),
+    }
 }
 
 fn entry(state: &State, request: &HelperRequest) -> Option<config::helping::Helper> {

@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     policy::Approval,
     principal::printable,
-    scope::{ScopeSet, Wanted},
+    scope::{Scope, ScopeSet, Wanted},
 };
 
 /// The references that are to be filled, each with its issuer, and those that are left.
@@ -64,7 +64,7 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
     if named.iter().any(|wanted| wanted.issuer == issuer) {
         return Ok(Ok((issuer, None)));
     }
-    let scope = match kind {
+    let scope = match &kind {
         IssuerKind::Gateway { .. } => "'*'",
         IssuerKind::Static => release::SCOPE,
     };
@@ -75,7 +75,7 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
         let hint = format!("hallpass exec --grant {issuer}:{scope} -- COMMAND asks for it by name");
         return Ok(Err((reason, Some(hint))));
     }
-    Ok(match granted(state, principal, &issuer) {
+    Ok(match granted(state, principal, &issuer, &kind) {
         Some(wanted) => Ok((issuer, Some(wanted))),
         None => {
             let reason = format!("no grant gives {} anything of {issuer}", printable(principal));
@@ -84,14 +84,19 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
     })
 }
 
-/// What the principal's grants give of the issuer without a question, as far as it fits into one token.
-fn granted(state: &State, principal: &str, issuer: &str) -> Option<Wanted> {
+/// What the principal's grants give of the issuer without a question, as far as it fits into one token. The credential
+/// itself does not where there is a token for it.
+fn granted(state: &State, principal: &str, issuer: &str, kind: &IssuerKind) -> Option<Wanted> {
     let settings = state.settings();
+    let fits = |scope: &Scope| *kind == IssuerKind::Static || scope.to_string() != release::SCOPE;
     let mine = settings.config.grants.iter().filter(|grant| {
-        grant.principal == principal && grant.what.issuer == issuer && grant.approval != Approval::Never
+        grant.principal == principal
+            && grant.what.issuer == issuer
+            && grant.approval != Approval::Never
+            && grant.what.scopes.iter().any(fits)
     });
     let first = mine.clone().next()?.what.clone();
     let same = mine.filter(|grant| grant.what.resources == first.resources);
-    let scopes = ScopeSet::new(same.flat_map(|grant| grant.what.scopes.iter()).cloned());
-    Some(Wanted { scopes, ..first })
+    let scopes = same.flat_map(|grant| grant.what.scopes.iter()).filter(|scope| fits(scope)).cloned();
+    Some(Wanted { scopes: ScopeSet::new(scopes), ..first })
 }
