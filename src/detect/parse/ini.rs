@@ -121,7 +121,7 @@ fn passwords(bytes: &[u8], line: Range<usize>, document: &mut Document) {
             escaped = byte == b'\\' && !escaped;
             !escaped
         });
-        plain.collect()
+        plain.collect::<Vec<u8>>().into()
     });
     if !span.is_empty() {
         let host = document.name(None, host.clone());

@@ -19,8 +19,12 @@ mod toml;
 mod tree;
 mod yaml;
 
-use std::borrow::Cow;
-use std::ops::Range;
+use std::{
+    borrow::Cow,
+    ops::{Deref, Range},
+};
+
+use zeroize::Zeroizing;
 
 use super::kind::FileKind;
 
@@ -53,9 +57,27 @@ pub struct Scalar {
     /// How it is written.
     pub quote: Quote,
     /// What it means, where escapes make that differ from its bytes.
-    pub decoded: Option<Box<[u8]>>,
+    pub decoded: Option<Decoded>,
     /// It stands in a comment (`# KEY=value`).
     pub comment: bool,
+}
+
+/// What a value means: a copy of a part of the file, and wiped as the file's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded(Zeroizing<Vec<u8>>);
+
+impl From<Vec<u8>> for Decoded {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl Deref for Decoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// How a value is written.
@@ -135,7 +157,7 @@ impl Document {
 struct Value {
     span: Range<usize>,
     quote: Quote,
-    decoded: Option<Box<[u8]>>,
+    decoded: Option<Decoded>,
     comment: bool,
 }
 

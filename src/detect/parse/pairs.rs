@@ -95,7 +95,7 @@ fn behind(bytes: &[u8], value: &Value, length: usize) -> Option<Value> {
     if let Some(decoded) = &value.decoded {
         let head = slice(bytes, value.span.start..cut);
         let rest = decoded.strip_prefix(head)?;
-        return Some(Value { span: cut..value.span.end, decoded: Some(rest.into()), ..value.clone() });
+        return Some(Value { span: cut..value.span.end, decoded: Some(rest.to_vec().into()), ..value.clone() });
     }
     let mut inner = unquote(bytes, span);
     inner.comment = value.comment;
