@@ -13,7 +13,7 @@ use super::{
     generic::{Place, judge},
     kind::FileKind,
     lines,
-    name::may_be_secret,
+    name::{is_carrier, is_vault, may_be_secret, opens},
     near::NearText,
     parse::{self, Document, Scalar},
     placeholder::is_placeholder,
@@ -94,18 +94,23 @@ impl Detector {
         let kind = FileKind::of_file(path, bytes);
         let mut hits = Vec::new();
         self.words.find(bytes, |at, owner| hits.push(Hit { at, owner }));
-        if hits.is_empty() && kind == FileKind::Text {
+        let alone = if kind == FileKind::Text { stands_alone(path, bytes) } else { None };
+        if hits.is_empty() && alone.is_none() && kind == FileKind::Text {
             return Vec::new();
         }
         let document = parse::parse(kind, bytes);
         let parsed = document.is_some();
-        let kind = if parsed { kind } else { FileKind::Text };
-        let document = document.unwrap_or_else(|| lines::document(bytes, hits.iter().map(|hit| hit.at)));
+        // What does not parse still has lines, and its names still mean what they mean in a config file.
+        let document = document.unwrap_or_else(|| match kind {
+            FileKind::Text => lines::document(bytes, hits.iter().map(|hit| hit.at)),
+            _ => lines::whole(bytes),
+        });
         let mut search =
             Search { detector: self, bytes, document: &document, parsed, found: Vec::new(), made_up: Vec::new() };
         let setting = Setting::of(path, kind);
         search.by_words(&hits, &setting);
         search.by_names(path, &setting);
+        search.found.extend(alone);
         choose(search.found, bytes, &document)
     }
 
@@ -201,6 +206,7 @@ impl<'a> Search<'a> {
         let mut by_file = Vec::new();
         self.detector.rules_near(&near, &mut by_file);
         let mut rules = Vec::new();
+        let is_vault = *setting == Setting::Config && file_stem(path).is_some_and(|stem| is_vault(stem.as_bytes()));
         for scalar in &self.document.scalars {
             let Some(name) = scalar.name.and_then(|index| self.document.names.get(index as usize)) else { continue };
             let Some((span, value)) = self.value(scalar) else { continue };
@@ -226,14 +232,40 @@ impl<'a> Search<'a> {
                     self.push(rule, span.clone(), scalar.name, Seen::Name);
                 }
             }
-            let parent = name.parent.and_then(|index| self.document.names.get(index as usize));
-            let parent = parent.and_then(|parent| self.bytes.get(parent.span.clone())).unwrap_or_default();
-            let place = Place { name: last, parent, quote: scalar.quote, setting, comment: scalar.comment };
+            let path = self.telling(scalar.name);
+            let [last, parent, ..] = path;
+            let place = Place {
+                name: last,
+                parent: if parent.is_empty() && is_vault { b"secrets" } else { parent },
+                quote: scalar.quote,
+                setting,
+                comment: scalar.comment,
+                opens: last.eq_ignore_ascii_case(b"key") && path.iter().skip(1).any(|name| opens(name)),
+                sensitive: name.span.len() == 5 && is_marked_sensitive(self.bytes, &span),
+            };
             if let Some((kind, why)) = judge(&place, value).filter(|_| !near.is_encrypted()) {
                 let (class, seen) = (Class::Likely, Seen::Generic);
                 self.found.push(Candidate { span, kind, class, name: scalar.name, why, seen, mark: 0 });
             }
         }
+    }
+
+    /// The last four names of a path, the last one first, without those at its end that say nothing (`value`).
+    fn telling(&self, name: Option<u32>) -> [&'a [u8]; 4] {
+        let mut path: [&[u8]; 4] = [b""; 4];
+        let mut next = name.and_then(|index| self.document.names.get(index as usize));
+        let mut filled = 0;
+        while let Some(name) = next {
+            let text = self.bytes.get(name.span.clone()).unwrap_or_default();
+            next = name.parent.and_then(|index| self.document.names.get(index as usize));
+            if filled == 0 && next.is_some() && is_carrier(text) {
+                continue;
+            }
+            let Some(place) = path.get_mut(filled) else { break };
+            *place = text;
+            filled += 1;
+        }
+        path
     }
 
     fn push(&mut self, rule: &'static Rule, span: Range<usize>, name: Option<u32>, seen: Seen) {
@@ -287,6 +319,40 @@ fn why(rule: &Rule) -> &'static str {
         (false, true) => "it has the issuer's format",
         (false, false) => "its name says whose it is, and it has that issuer's format",
     }
+}
+
+/// The name of a file without its folder and its last ending.
+fn file_stem(path: &str) -> Option<&str> {
+    let name = path.rsplit(['/', '\\']).next()?;
+    let plain = name.strip_prefix('.').unwrap_or(name);
+    Some(plain.rsplit_once('.').map_or(plain, |(stem, _)| stem))
+}
+
+/// The one line of a file whose name says that it is a secret (`.vault-token`, `api_key.txt`).
+fn stands_alone(path: &str, bytes: &[u8]) -> Option<Candidate> {
+    let value = bytes.trim_ascii();
+    let start = bytes.len() - bytes.trim_ascii_start().len();
+    if value.len() < 16 || value.len() > 512 || !value.iter().all(u8::is_ascii_graphic) {
+        return None;
+    }
+    let place = Place::of_file(file_stem(path)?.as_bytes());
+    let (kind, why) = judge(&place, value).filter(|_| is_random(value))?;
+    let (class, seen) = (Class::Likely, Seen::Generic);
+    Some(Candidate { span: start..start + value.len(), kind, class, name: None, why, seen, mark: 0 })
+}
+
+/// Terraform marks an output beside its value: `"sensitive": true`.
+fn is_marked_sensitive(bytes: &[u8], span: &Range<usize>) -> bool {
+    let before = bytes.get(span.start.saturating_sub(128)..span.start).unwrap_or_default();
+    let before = before.rsplit(|byte| *byte == b'{').next().unwrap_or_default();
+    let after = bytes.get(span.end..bytes.len().min(span.end + 128)).unwrap_or_default();
+    let after = after.split(|byte| *byte == b'}').next().unwrap_or_default();
+    [before, after].iter().any(|text| {
+        let mark = b"\"sensitive\"";
+        let at = text.windows(mark.len()).position(|part| part == mark);
+        let rest = at.and_then(|at| text.get(at + mark.len()..)).unwrap_or_default();
+        rest.trim_ascii_start().strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"true"))
+    })
 }
 
 /// The `n` of `\n` is no letter before a value.

@@ -24,12 +24,22 @@ pub(super) struct Place<'a> {
     pub setting: &'a Setting,
     /// In a comment.
     pub comment: bool,
+    /// It is called `key`, and stands below something that keys open.
+    pub opens: bool,
+    /// The file itself marks it as sensitive.
+    pub sensitive: bool,
 }
 
 const PASSWORD: (&str, &str) =
     ("generic-password", "its name says password, and it is neither a reference nor a default");
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A file that is nothing but the value.
+    pub(super) fn of_file(name: &'a [u8]) -> Self {
+        let setting = &Setting::Config;
+        Self { name, parent: b"", quote: Quote::None, setting, comment: false, opens: false, sensitive: false }
+    }
+
     fn is_plain_config(&self) -> bool {
         *self.setting == Setting::Config && !self.comment
     }
@@ -42,6 +52,10 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
     }
     let says = match says_below(place.parent, place.name) {
         _ if *place.setting == Setting::Passwords => Says::Password,
+        Says::Nothing if place.sensitive => Says::Secret,
+        Says::Nothing if place.opens && value.len() >= 24 && value.iter().all(u8::is_ascii_alphanumeric) => {
+            Says::Secret
+        }
         Says::Nothing => return None,
         says => says,
     };

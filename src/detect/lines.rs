@@ -34,3 +34,17 @@ pub(super) fn document(bytes: &[u8], places: impl Iterator<Item = usize>) -> Doc
     }
     document
 }
+
+/// The assignments on all lines: of a file that its parser gave up.
+pub(super) fn whole(bytes: &[u8]) -> Document {
+    let mut document = Document::default();
+    let mut start = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.trim_ascii();
+        let comment = text.starts_with(b"#") || text.starts_with(b"//");
+        let end = start + line.len();
+        parse::text::assignments(bytes, start..end - usize::from(line.ends_with(b"\n")), comment, &mut document);
+        start = end;
+    }
+    document
+}

@@ -4,6 +4,8 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use super::rule;
+
 /// What a name promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
@@ -40,7 +42,6 @@ const KEYS: &[&str] = &[
     "account",
     "root",
     "server",
-    "client",
     "write",
     "ingest",
     "integration",
@@ -53,7 +54,6 @@ const KEYS: &[&str] = &[
     "hmac",
     "webhook",
     "deploy",
-    "project",
     "user",
     "personal",
     "security",
@@ -109,8 +109,93 @@ const NEVER: &[&str] = &[
     "foreign",
     "existing",
 ];
+/// Words before `key` that make it a public one, or one of data: of a site, of a table, of a lookup.
+const PUBLIC_KEYS: &[&str] = &[
+    "site",
+    "anon",
+    "subscribe",
+    "search",
+    "project",
+    "client",
+    "partition",
+    "sort",
+    "range",
+    "unique",
+    "lookup",
+    "index",
+    "object",
+    "config",
+    "feature",
+    "flag",
+    "route",
+    "widget",
+    "browser",
+    "row",
+    "shard",
+    "group",
+    "dedup",
+    "dedupe",
+    "idempotency",
+    "routing",
+    "translation",
+    "i18n",
+    "registry",
+    "issue",
+    "jira",
+    "sonar",
+    "blob",
+    "lock",
+    "hot",
+];
 /// Names of maps that hold nothing but secrets.
-const VAULTS: &[&str] = &["secrets", "credentials", "passwords", "apikeys", "tokens"];
+const VAULTS: &[&str] = &["secrets", "credentials", "passwords", "apikeys", "tokens", "secret", "creds", "apikey"];
+/// Names that say nothing themselves: what they hold is what the name above them says.
+const CARRIERS: &[&str] = &[
+    "value",
+    "default",
+    "result",
+    "content",
+    "contents",
+    "data",
+    "plaintext",
+    "string",
+    "stringvalue",
+    "secretstring",
+    "raw",
+    "attributes",
+    "instances",
+    "current",
+    "text",
+];
+/// Words of a map's name that make a bare `key` in it one that opens something.
+const OPENERS: &[&str] = &["auth", "api", "apis", "provider", "providers", "credentials", "credential", "integrations"];
+
+/// Who issues keys, as rules name them, in lower-case letters and digits.
+static ISSUERS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect();
+    rule::all().iter().map(|rule| plain(rule.provider)).collect()
+});
+
+/// Whether what is called so is what the name above it says.
+pub(super) fn is_carrier(name: &[u8]) -> bool {
+    name.len() <= 12 && CARRIERS.iter().any(|carrier| name.eq_ignore_ascii_case(carrier.as_bytes()))
+}
+
+/// Whether a `key` below this name opens something: it is named after an issuer, or says so.
+pub(super) fn opens(above: &[u8]) -> bool {
+    let words = Words::of(above);
+    if words.iter().any(|word| NEVER.contains(&word)) {
+        return false;
+    }
+    let plain: String = words.iter().collect();
+    words.iter().any(|word| OPENERS.contains(&word)) || ISSUERS.contains(&plain)
+}
+
+/// Whether a file or a map of this name holds nothing but secrets.
+pub(super) fn is_vault(name: &[u8]) -> bool {
+    let words = Words::of(name);
+    VAULTS.contains(&words.last()) || is_key_ring(&words) || (words.last() == "keys" && words.len() == 1)
+}
 
 /// What a key says below its parent: `auth.key` is an `auth_key`, and all that is in `secrets` is one.
 pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
@@ -120,9 +205,16 @@ pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
     let negated = || NEITHER.contains(words.last()) || words.iter().any(|word| NEVER.contains(&word));
     let key = words.len() == 1 && words.last() == "key" && KEYS.contains(&parent.last());
     match says {
-        Says::Nothing if key || (VAULTS.contains(&parent.last()) && !negated()) => Says::Secret,
+        Says::Nothing if key || ((VAULTS.contains(&parent.last()) || is_key_ring(&parent)) && !negated()) => {
+            Says::Secret
+        }
         says => says,
     }
+}
+
+/// `api_keys`, `provider-keys`.
+fn is_key_ring(words: &Words) -> bool {
+    words.last() == "keys" && (KEYS.contains(&words.nth_last(1)) || words.nth_last(1) == "provider")
 }
 
 /// Whether the name is that of a password and of nothing that belongs to one.
@@ -170,7 +262,7 @@ fn is_secret(words: &Words, name: &[u8]) -> bool {
     // Laravel's `APP_KEY` is a secret; `PUSHER_APP_KEY` is half of a pair, and names its app.
     let app = matches!(before, "app" | "application") && words.len() > 2;
     if last == "key" || last == "keys" {
-        return !app && !matches!(before, "site" | "anon") && (KEYS.contains(&before) || is_env(name));
+        return !app && !PUBLIC_KEYS.contains(&before) && (KEYS.contains(&before) || is_env(name));
     }
     last.strip_suffix("key").is_some_and(|stem| KEYS.contains(&stem))
 }

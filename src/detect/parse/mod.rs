@@ -9,6 +9,7 @@ mod dotenv;
 mod hcl;
 mod ini;
 mod json;
+mod mend;
 mod netrc;
 mod pairs;
 mod shell;
@@ -77,6 +78,16 @@ pub fn parse(kind: FileKind, bytes: &[u8]) -> Option<Document> {
         return None;
     }
     let start = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    parse_from(kind, bytes, start).or_else(|| {
+        let mut document = parse_from(kind, &mend::mended(bytes)?, start)?;
+        // What an escape means must not be told from bytes that are not the file's.
+        let holes = document.scalars.iter_mut().filter(|s| slice(bytes, s.span.clone()).contains(&b'{'));
+        holes.for_each(|scalar| scalar.decoded = None);
+        Some(document)
+    })
+}
+
+fn parse_from(kind: FileKind, bytes: &[u8], start: usize) -> Option<Document> {
     match kind {
         FileKind::Dotenv => Some(dotenv::parse(bytes, start)),
         FileKind::Json => json::parse(bytes, start),
