@@ -13,7 +13,7 @@ use super::{
     generic::{Place, judge},
     kind::FileKind,
     lines,
-    name::{is_carrier, is_vault, may_be_secret, opens},
+    name::{is_carrier, is_pair, is_public, is_vault, may_be_secret, opens},
     near::NearText,
     parse::{self, Document, Scalar},
     placeholder::is_placeholder,
@@ -44,7 +44,7 @@ const HINTS: &[&str] = &[
     "dsn",
 ];
 /// What may stand before the value in an authorization header or the like.
-const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot "];
+const SCHEMES: &[&str] = &["token token=", "bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot "];
 
 /// All rules, ready to look.
 pub struct Detector {
@@ -111,7 +111,17 @@ impl Detector {
         search.by_words(&hits, &setting);
         search.by_names(path, &setting);
         search.found.extend(alone);
-        choose(search.found, bytes, &document)
+        let Search { mut found, made_up, .. } = search;
+        if parsed {
+            let inner = lines::inside(bytes, &document, hits.iter().map(|hit| hit.at));
+            let mut search = Search { detector: self, bytes, document: &inner, parsed, found: Vec::new(), made_up };
+            search.by_names(path, &setting);
+            found.extend(search.found.into_iter().map(|candidate| {
+                let name = document.scalar_at(candidate.span.start).and_then(|outer| outer.name);
+                Candidate { name, ..candidate }
+            }));
+        }
+        choose(found, bytes, &document)
     }
 
     fn expression(&self, index: u32) -> Option<&Regex> {
@@ -180,7 +190,11 @@ impl<'a> Search<'a> {
             }
             let span = window.start + secret.start()..window.start + secret.end();
             if !holds(rule, secret.as_bytes()) {
-                self.made_up.push(span);
+                // What only lacks a habit of its issuer's may be a key of another year: then its name decides.
+                let slip = rule.check.is_some_and(check::is_habit) && is_plausible(rule, secret.as_bytes());
+                if !slip {
+                    self.made_up.push(span);
+                }
                 continue;
             }
             // In a file of samples the password of a URL is a sample as well.
@@ -207,6 +221,7 @@ impl<'a> Search<'a> {
         self.detector.rules_near(&near, &mut by_file);
         let mut rules = Vec::new();
         let is_vault = *setting == Setting::Config && file_stem(path).is_some_and(|stem| is_vault(stem.as_bytes()));
+        let by_folder = *setting == Setting::Config && folder_and_stem(path).iter().any(|part| opens(part.as_bytes()));
         for scalar in &self.document.scalars {
             let Some(name) = scalar.name.and_then(|index| self.document.names.get(index as usize)) else { continue };
             let Some((span, value)) = self.value(scalar) else { continue };
@@ -222,16 +237,21 @@ impl<'a> Search<'a> {
                 rules.extend(&by_file);
             }
             // Before any expression: compiling one costs more than all else here.
-            if !rules.is_empty() && (is_reference(value) || is_placeholder(value, false)) {
+            if !rules.is_empty() && (is_public(last) || is_reference(value) || is_placeholder(value, false)) {
                 continue;
             }
             for index in &rules {
                 let Some(rule) = rule::all().get(*index as usize) else { continue };
-                let matches = self.detector.expression(*index).is_some_and(|expression| expression.is_match(value));
-                if matches && holds(rule, value) {
-                    self.push(rule, span.clone(), scalar.name, Seen::Name);
-                }
+                let Some(expression) = self.detector.expression(*index) else { continue };
+                let Some(captures) = expression.captures(value) else { continue };
+                let part = captures.name("secret").or_else(|| captures.get(0));
+                let Some(part) = part.filter(|part| holds(rule, part.as_bytes())) else { continue };
+                // Of a value with escapes only the whole has a place.
+                let whole = part.len() == value.len() || span.len() != value.len();
+                let place = if whole { span.clone() } else { span.start + part.start()..span.start + part.end() };
+                self.push(rule, place, scalar.name, Seen::Name);
             }
+            let (span, value) = if is_pair(last) { behind_colon(span, value) } else { (span, value) };
             let path = self.telling(scalar.name);
             let [last, parent, ..] = path;
             let place = Place {
@@ -240,7 +260,8 @@ impl<'a> Search<'a> {
                 quote: scalar.quote,
                 setting,
                 comment: scalar.comment,
-                opens: last.eq_ignore_ascii_case(b"key") && path.iter().skip(1).any(|name| opens(name)),
+                opens: last.eq_ignore_ascii_case(b"key")
+                    && (path.iter().skip(1).any(|name| opens(name)) || (parent.is_empty() && by_folder)),
                 sensitive: name.span.len() == 5 && is_marked_sensitive(self.bytes, &span),
             };
             if let Some((kind, why)) = judge(&place, value).filter(|_| !near.is_encrypted()) {
@@ -319,6 +340,21 @@ fn why(rule: &Rule) -> &'static str {
         (false, true) => "it has the issuer's format",
         (false, false) => "its name says whose it is, and it has that issuer's format",
     }
+}
+
+/// What follows the colon of `user:password`.
+fn behind_colon(span: Range<usize>, value: &[u8]) -> (Range<usize>, &[u8]) {
+    let colon = value.iter().position(|byte| *byte == b':').filter(|_| span.len() == value.len());
+    let rest = colon.and_then(|at| Some((at, value.get(at + 1..)?))).filter(|(_, rest)| !rest.starts_with(b"//"));
+    match rest {
+        Some((at, rest)) => (span.start + at + 1..span.end, rest),
+        None => (span, value),
+    }
+}
+
+fn folder_and_stem(path: &str) -> [&str; 2] {
+    let folder = path.rsplit(['/', '\\']).nth(1).unwrap_or_default();
+    [folder, file_stem(path).unwrap_or_default()]
 }
 
 /// The name of a file without its folder and its last ending.

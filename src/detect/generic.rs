@@ -51,7 +51,7 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
         return None;
     }
     let says = match says_below(place.parent, place.name) {
-        _ if *place.setting == Setting::Passwords => Says::Password,
+        _ if *place.setting == Setting::Passwords || name::is_pair(place.name) => Says::Password,
         Says::Nothing if place.sensitive => Says::Secret,
         Says::Nothing if place.opens && value.len() >= 24 && value.iter().all(u8::is_ascii_alphanumeric) => {
             Says::Secret
@@ -79,7 +79,8 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
         return None;
     }
     let quoted = place.quote != Quote::None;
-    let generated = is_token(value) && is_random(value);
+    let signs = quoted && value.len() >= 40 && value.iter().all(u8::is_ascii_graphic);
+    let generated = (is_token(value) || signs || is_list(value)) && is_random(value);
     let password = says == Says::Password
         && !place.comment
         && match place.setting {
@@ -201,6 +202,11 @@ fn kinds(value: &[u8]) -> u8 {
     let has = |kind: fn(&u8) -> bool| u8::from(value.iter().any(kind));
     let capitals = value.iter().skip(1).any(u8::is_ascii_uppercase);
     has(u8::is_ascii_lowercase) + u8::from(capitals) + has(u8::is_ascii_digit) + has(u8::is_ascii_punctuation)
+}
+
+/// Tokens with commas between them (`APP_KEYS`).
+fn is_list(value: &[u8]) -> bool {
+    value.contains(&b',') && value.split(|byte| *byte == b',').all(|part| is_token(part) && is_random(part))
 }
 
 /// Only characters that tokens are made of.

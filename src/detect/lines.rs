@@ -35,6 +35,27 @@ pub(super) fn document(bytes: &[u8], places: impl Iterator<Item = usize>) -> Doc
     document
 }
 
+/// The assignments within values of several words, and in the query of a URL, on the lines of these places: commands
+/// of a CI file, cells of a notebook.
+pub(super) fn inside(bytes: &[u8], document: &Document, places: impl Iterator<Item = usize>) -> Document {
+    let mut inner = Document::default();
+    let mut end = 0;
+    for at in places {
+        if at < end {
+            continue;
+        }
+        let Some(scalar) = document.scalar_at(at) else { continue };
+        let text = bytes.get(scalar.span.clone()).unwrap_or_default();
+        let line = line_at(bytes, at);
+        let part = line.start.max(scalar.span.start).max(end)..line.end.min(scalar.span.end);
+        end = part.end.max(at + 1);
+        if text.iter().any(u8::is_ascii_whitespace) || (text.contains(&b'?') && text.contains(&b'=')) {
+            parse::text::assignments(bytes, part, scalar.comment, &mut inner);
+        }
+    }
+    inner
+}
+
 /// The assignments on all lines: of a file that its parser gave up.
 pub(super) fn whole(bytes: &[u8]) -> Document {
     let mut document = Document::default();

@@ -56,6 +56,9 @@ const KEYS: &[&str] = &[
     "deploy",
     "user",
     "personal",
+    "validation",
+    "decryption",
+    "preshared",
     "security",
     "crypt",
     "cipher",
@@ -83,6 +86,8 @@ const SECRETS: &[&str] = &[
     "sas",
     "psk",
     "mnemonic",
+    "encrypt",
+    "masterauth",
     "pepper",
 ];
 /// Parts of words that name a secret.
@@ -101,6 +106,7 @@ const NEVER: &[&str] = &[
     "page",
     "hash",
     "hashed",
+    "checksum",
     "tokenizer",
     "num",
     "per",
@@ -204,12 +210,28 @@ pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
     let words = Words::of(name);
     let negated = || NEITHER.contains(words.last()) || words.iter().any(|word| NEVER.contains(&word));
     let key = words.len() == 1 && words.last() == "key" && KEYS.contains(&parent.last());
+    let says_key = matches!(words.last(), "key" | "keys" | "salt") && words.nth_last(1) != "public";
     match says {
+        Says::Nothing if says_key && matches!(parent.last(), "encryption" | "crypt" | "cipher") => Says::Secret,
         Says::Nothing if key || ((VAULTS.contains(&parent.last()) || is_key_ring(&parent)) && !negated()) => {
             Says::Secret
         }
         says => says,
     }
+}
+
+/// Whether the name says that the value may be given away.
+pub(super) fn is_public(name: &[u8]) -> bool {
+    Words::of(name).iter().any(|word| matches!(word, "public" | "publishable"))
+}
+
+/// Whether the value is a user and a password, with a colon between.
+pub(super) fn is_pair(name: &[u8]) -> bool {
+    let words = Words::of(name);
+    let last = words.last();
+    let basic = words.nth_last(1) == "basic" && last == "auth";
+    let bundler = words.nth(0) == "bundle" && name.windows(2).any(|two| two == b"__");
+    basic || bundler || matches!(last, "userpwd" | "userpass" | "ident" | "basicauth")
 }
 
 /// `api_keys`, `provider-keys`.
@@ -251,6 +273,10 @@ fn is_secret(words: &Words, name: &[u8]) -> bool {
     let has = |wanted: &str| words.iter().any(|word| word == wanted);
     if words.iter().any(|word| holds(word, SECRET_PARTS)) || SECRETS.contains(&last) {
         return true;
+    }
+    // Paddle's and Datadog's are made for browsers.
+    if last == "token" && words.nth_last(1) == "client" {
+        return false;
     }
     if last.ends_with("token") || last == "tokens" || (has("token") && !has("count")) {
         return true;

@@ -62,7 +62,7 @@ fn is_name(text: &[u8]) -> bool {
 
 /// crypt(5): `$id$salt$hash`, bcrypt's among them.
 fn is_crypt_hash(value: &[u8]) -> bool {
-    ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$y$", "$argon2", "$apr1$", "$pbkdf2", "$scrypt"]
+    ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$7$", "$6$", "$y$", "$argon2", "$apr1$", "$pbkdf2", "$scrypt"]
         .iter()
         .any(|mark| value.starts_with(mark.as_bytes()))
 }

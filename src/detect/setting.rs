@@ -46,7 +46,16 @@ impl Setting {
         let folders = || parts.clone().take(2);
         if kind == FileKind::Text {
             let code = name.rsplit_once('.').is_some_and(|(_, ending)| CODE.contains(&ending));
-            return if code { Self::Code } else { Self::Prose };
+            // XML has no parser, and its elements and attributes are names like those of any config file.
+            let xml = ["xml", "config", "props", "plist", "targets"]
+                .iter()
+                .any(|ending| name.ends_with(&format!(".{ending}")));
+            let labels = name == "strings.xml" || has(name, SAMPLES) || has(name, LABELS);
+            return match (code, xml && !labels) {
+                (true, _) => Self::Code,
+                (false, true) => Self::Config,
+                (false, false) => Self::Prose,
+            };
         }
         if has(name, SAMPLES) || has(name, LABELS) || folders().any(|folder| LABELS.contains(&folder)) {
             Self::Sample

@@ -27,6 +27,10 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Document {
                 section = self::section(bytes, line, &mut document);
                 key = None;
             }
+            Some(_) if (!indented || key.is_none()) && is_directive(text) => {
+                key = None;
+                directive(bytes, line, section, &mut document);
+            }
             Some(_) => match member(bytes, &line) {
                 Some((name, value)) if !indented || key.is_none() || is_name(slice(bytes, name.clone())) => {
                     // systemd: the value is an assignment of its own.
@@ -58,6 +62,51 @@ fn section(bytes: &[u8], line: Range<usize>, document: &mut Document) -> Option<
     };
     let outer = document.name(None, trim(bytes, inside.start..inside.start + quote));
     document.name(outer, inside.start + quote + 1..inside.end - 1)
+}
+
+/// `name value` or `name value value`, without a sign between: nginx, Redis, Mosquitto, snmpd and their like.
+fn is_directive(text: &[u8]) -> bool {
+    let Some(name) = text.iter().position(|&byte| is_blank(byte)).and_then(|at| text.get(..at)) else { return false };
+    let equals = text.iter().position(|&byte| byte == b'=');
+    // `two words = value` is a member, and `name "a=b"` is none.
+    let head = text.get(..equals.unwrap_or(text.len())).unwrap_or_default();
+    let divided = equals.is_some_and(|_| head.last().copied().is_none_or(is_blank))
+        || head.windows(2).any(|pair| matches!(pair, [b':', b' ' | b'\t']));
+    is_name(name) && head.iter().any(|&byte| is_blank(byte)) && !divided
+}
+
+/// Each word is a value, and the one before it its name.
+fn directive(bytes: &[u8], line: Range<usize>, section: Option<u32>, document: &mut Document) {
+    let mut cursor = Cursor::new(bytes, line.start, line.end);
+    let first = cursor.take(|byte| !is_blank(byte));
+    let first = document.name(section, first);
+    let mut name = first;
+    loop {
+        cursor.skip_blanks();
+        let value = match cursor.quoted() {
+            Some(value) => value,
+            None => Value::bare(cursor.take(|byte| !is_blank(byte))),
+        };
+        let mut value = value;
+        if value.quote == Quote::None {
+            let text = slice(bytes, value.span.clone());
+            let kept = text.iter().rposition(|byte| !matches!(byte, b';' | b'{' | b',')).map_or(0, |at| at + 1);
+            value.span.end = value.span.start + kept;
+        }
+        if cursor.done() && value.span.is_empty() {
+            return;
+        }
+        let next = if is_name(slice(bytes, value.span.clone())) && value.quote == Quote::None {
+            document.name(first, value.span.clone())
+        } else {
+            first
+        };
+        document.push(value.named(name));
+        name = next;
+        if cursor.done() {
+            return;
+        }
+    }
 }
 
 /// The first equals sign divides, or a colon before it that no URL and no path has.

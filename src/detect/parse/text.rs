@@ -190,6 +190,11 @@ impl Reader<'_> {
 
     /// Takes the value at `at`; the place behind it.
     fn value(&mut self, name: Range<usize>, at: usize, end: usize, depth: u8) -> Option<usize> {
+        if self.at(at, end) == Some(b'[')
+            && let Some(behind) = self.list(&name, at + 1, end)
+        {
+            return Some(behind);
+        }
         if let Some(mark) = self.mark(at, end) {
             let start = at + mark.len();
             let close = self.close(start, end, mark)?;
@@ -226,8 +231,37 @@ impl Reader<'_> {
             return if self.mark(value, end).is_some() { self.value(name, value, end, depth) } else { Some(at) };
         }
         let stop = span.end;
-        self.push(name, Value::bare(span));
-        Some(stop.max(at))
+        self.push(name.clone(), Value::bare(span));
+        match self.alternative(stop, end) {
+            Some(value) => self.value(name, value, end, depth),
+            None => Some(stop.max(at)),
+        }
+    }
+
+    /// `["...", "..."]`: all have the list's name.
+    fn list(&mut self, name: &Range<usize>, at: usize, end: usize) -> Option<usize> {
+        let mut behind = None;
+        let mut at = self.blanks(at, end);
+        while let Some(mark) = self.mark(at, end) {
+            let close = self.close(at + mark.len(), end, mark)?;
+            self.push(name.clone(), Value { quote: Quote::Double, ..Value::bare(at + mark.len()..close) });
+            at = self.blanks(close + mark.len(), end);
+            behind = Some(at);
+            if self.at(at, end) != Some(b',') {
+                break;
+            }
+            at = self.blanks(at + 1, end);
+        }
+        behind
+    }
+
+    /// Where the quoted value begins that is taken when there is none: `env.KEY || "..."`, `get("KEY") or "..."`.
+    fn alternative(&self, at: usize, end: usize) -> Option<usize> {
+        let rest = slice(self.bytes, at..end);
+        let signs: [&[u8]; 4] = [b"||", b"??", b"?:", b" or "];
+        let found = |sign: &[u8]| rest.windows(sign.len()).position(|part| part == sign).map(|at| at + sign.len());
+        let value = self.blanks(at + signs.into_iter().filter_map(found).min()?, end);
+        self.mark(value, end).map(|_| value)
     }
 
     fn bare(&self, at: usize, end: usize) -> Range<usize> {
@@ -235,6 +269,13 @@ impl Reader<'_> {
         let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\');
         let length = text.iter().position(|&byte| ends(byte)).unwrap_or(text.len());
         let text = text.get(..length).unwrap_or_default();
+        // A form: `user=a&password=b`.
+        let next = text.iter().enumerate().position(|(at, byte)| {
+            let rest = text.get(at + 1..).unwrap_or_default();
+            let word = rest.iter().take_while(|&&byte| is_word(byte)).count();
+            *byte == b'&' && word > 0 && rest.get(word) == Some(&b'=')
+        });
+        let text = text.get(..next.unwrap_or(text.len())).unwrap_or_default();
         let kept =
             text.iter().rposition(|byte| !matches!(byte, b',' | b';' | b')' | b']' | b'}')).map_or(0, |at| at + 1);
         at..at + kept
