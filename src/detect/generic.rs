@@ -51,7 +51,8 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
         return None;
     }
     let says = match says_below(place.parent, place.name) {
-        _ if *place.setting == Setting::Passwords || name::is_pair(place.name) => Says::Password,
+        _ if *place.setting == Setting::Passwords => Says::Password,
+        _ if name::is_pair(place.name) || name::holds_pairs(place.parent, place.name) => Says::Password,
         Says::Nothing if place.sensitive => Says::Secret,
         Says::Nothing if place.opens && value.len() >= 24 && value.iter().all(u8::is_ascii_alphanumeric) => {
             Says::Secret

@@ -30,9 +30,29 @@ pub(super) fn document(bytes: &[u8], places: impl Iterator<Item = usize>) -> Doc
         }
         let line = line_at(bytes, at);
         end = line.end.max(at + 1);
+        let heading = heading(bytes, &line).and_then(|span| document.heading(span));
+        let known = document.names.len();
         parse::text::assignments(bytes, line, false, &mut document);
+        document.put_below(heading, known);
     }
     document
+}
+
+/// The name that opens the line before, of a line that begins with a bare `key`: `'crypt' => [`.
+fn heading(bytes: &[u8], line: &Range<usize>) -> Option<Range<usize>> {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let first = bytes.get(line.clone())?.iter().skip_while(|byte| !word(byte)).take(4);
+    if !first.copied().take_while(word).eq(*b"key") {
+        return None;
+    }
+    let before = line_at(bytes, line.start.checked_sub(1)?);
+    let text = bytes.get(before.clone())?.trim_ascii_end();
+    if !matches!(text.last(), Some(b'[' | b'{' | b'(')) {
+        return None;
+    }
+    let start = before.start + text.iter().position(word)?;
+    let length = bytes.get(start..)?.iter().take_while(|byte| word(byte)).count();
+    Some(start..start + length)
 }
 
 /// The assignments within values of several words, and in the query of a URL, on the lines of these places: commands

@@ -87,7 +87,6 @@ const SECRETS: &[&str] = &[
     "psk",
     "mnemonic",
     "encrypt",
-    "masterauth",
     "pepper",
 ];
 /// Parts of words that name a secret.
@@ -225,6 +224,11 @@ pub(super) fn is_public(name: &[u8]) -> bool {
     Words::of(name).iter().any(|word| matches!(word, "public" | "publishable"))
 }
 
+/// Whether the map or the list holds users, each with a password.
+pub(super) fn holds_pairs(parent: &[u8], name: &[u8]) -> bool {
+    is_pair(parent) && !NEITHER.contains(Words::of(name).last())
+}
+
 /// Whether the value is a user and a password, with a colon between.
 pub(super) fn is_pair(name: &[u8]) -> bool {
     let words = Words::of(name);
@@ -252,6 +256,7 @@ pub(super) fn says(name: &[u8]) -> Says {
     let last = words.last();
     let password = words.iter().any(|word| matches!(word, "pwd" | "pass" | "pw") || holds(word, PASSWORD_PARTS))
         || last.ends_with("pwd")
+        || last == "masterauth"
         || (last.ends_with("pass") && !NO_PASS.contains(&last));
     let says = match (password, password || is_secret(&words, name)) {
         (true, _) => Says::Password,

@@ -120,6 +120,17 @@ impl Document {
         parts.join(".")
     }
 
+    /// A name for others to be below.
+    pub(super) fn heading(&mut self, span: Range<usize>) -> Option<u32> {
+        self.name(None, span)
+    }
+
+    /// Puts the names from `from` on that have none above them below `heading`.
+    pub(super) fn put_below(&mut self, heading: Option<u32>, from: usize) {
+        let names = self.names.get_mut(from..).unwrap_or_default();
+        names.iter_mut().filter(|name| name.parent.is_none()).for_each(|name| name.parent = heading);
+    }
+
     fn name(&mut self, parent: Option<u32>, span: Range<usize>) -> Option<u32> {
         let index = u32::try_from(self.names.len()).ok()?;
         self.names.push(Name { parent, span });
