@@ -36,7 +36,9 @@ const HINTS: &[&str] = &[
     "pwd",
     "pass=",
     "pass:",
+    "<pass",
     "credential",
+    "salt",
     "authorization",
     "bearer",
     "auth",
@@ -114,8 +116,9 @@ impl Detector {
         let Search { mut found, made_up, .. } = search;
         if parsed {
             let inner = lines::inside(bytes, &document, hits.iter().map(|hit| hit.at));
+            let within = if setting == Setting::Config { Setting::Within } else { setting };
             let mut search = Search { detector: self, bytes, document: &inner, parsed, found: Vec::new(), made_up };
-            search.by_names(path, &setting);
+            search.by_names(path, &within);
             found.extend(search.found.into_iter().map(|candidate| {
                 let name = document.scalar_at(candidate.span.start).and_then(|outer| outer.name);
                 Candidate { name, ..candidate }
@@ -220,7 +223,9 @@ impl<'a> Search<'a> {
         let mut by_file = Vec::new();
         self.detector.rules_near(&near, &mut by_file);
         let mut rules = Vec::new();
-        let is_vault = *setting == Setting::Config && file_stem(path).is_some_and(|stem| is_vault(stem.as_bytes()));
+        let is_vault = *setting == Setting::Config
+            && file_stem(path).is_some_and(|stem| is_vault(stem.as_bytes()) && !stem.ends_with("tokens"));
+        let by_file_name = matches!(file_stem(path), Some("auth" | "credentials" | "providers"));
         let by_folder = *setting == Setting::Config && folder_and_stem(path).iter().any(|part| opens(part.as_bytes()));
         for scalar in &self.document.scalars {
             let Some(name) = scalar.name.and_then(|index| self.document.names.get(index as usize)) else { continue };
@@ -251,17 +256,23 @@ impl<'a> Search<'a> {
                 let place = if whole { span.clone() } else { span.start + part.start()..span.start + part.end() };
                 self.push(rule, place, scalar.name, Seen::Name);
             }
+            let whole = span.len();
             let (span, value) = if is_pair(last) { behind_colon(span, value) } else { (span, value) };
+            let paired = span.len() < whole;
             let path = self.telling(scalar.name);
             let [last, parent, ..] = path;
             let place = Place {
                 name: last,
-                parent: if parent.is_empty() && is_vault { b"secrets" } else { parent },
+                parent,
+                vault: is_vault && parent.is_empty(),
+                paired,
                 quote: scalar.quote,
                 setting,
                 comment: scalar.comment,
                 opens: last.eq_ignore_ascii_case(b"key")
-                    && (path.iter().skip(1).any(|name| opens(name)) || (parent.is_empty() && by_folder)),
+                    && (path.iter().skip(1).any(|name| opens(name))
+                        || by_file_name
+                        || (parent.is_empty() && by_folder)),
                 sensitive: name.span.len() == 5 && is_marked_sensitive(self.bytes, &span),
             };
             if let Some((kind, why)) = judge(&place, value).filter(|_| !near.is_encrypted()) {
@@ -279,7 +290,9 @@ impl<'a> Search<'a> {
         while let Some(name) = next {
             let text = self.bytes.get(name.span.clone()).unwrap_or_default();
             next = name.parent.and_then(|index| self.document.names.get(index as usize));
-            if filled == 0 && next.is_some() && is_carrier(text) {
+            // A variable of Terraform has its default, which elsewhere is a sample's.
+            let default = text == b"default" && bytes_of_root(self.bytes, self.document, next) == b"variable";
+            if filled == 0 && next.is_some() && (is_carrier(text) || default) {
                 continue;
             }
             let Some(place) = path.get_mut(filled) else { break };
@@ -340,6 +353,16 @@ fn why(rule: &Rule) -> &'static str {
         (false, true) => "it has the issuer's format",
         (false, false) => "its name says whose it is, and it has that issuer's format",
     }
+}
+
+/// The first name of a path.
+fn bytes_of_root<'a>(bytes: &'a [u8], document: &'a Document, mut name: Option<&'a parse::Name>) -> &'a [u8] {
+    let mut root = 0..0;
+    while let Some(here) = name {
+        root = here.span.clone();
+        name = here.parent.and_then(|index| document.names.get(index as usize));
+    }
+    bytes.get(root).unwrap_or_default()
 }
 
 /// What follows the colon of `user:password`.

@@ -62,6 +62,7 @@ const KEYS: &[&str] = &[
     "security",
     "crypt",
     "cipher",
+    "des",
     "aes",
     "fernet",
     "proxy",
@@ -84,7 +85,6 @@ const SECRETS: &[&str] = &[
     "hmac",
     "cookie",
     "sas",
-    "psk",
     "mnemonic",
     "encrypt",
     "pepper",
@@ -92,7 +92,7 @@ const SECRETS: &[&str] = &[
 /// Parts of words that name a secret.
 const SECRET_PARTS: &[&str] = &["secret", "apikey", "accesskey", "authkey", "privatekey", "secretkey"];
 /// Parts of words that name a password.
-const PASSWORD_PARTS: &[&str] = &["password", "passwd", "passphrase", "passcode", "passwort"];
+const PASSWORD_PARTS: &[&str] = &["password", "passwd", "passphrase", "passcode", "passwort", "authtok"];
 /// Words that end like `pass` and are none.
 const NO_PASS: &[&str] = &["compass", "bypass", "encompass", "surpass", "trespass"];
 /// Words that say wherever they stand that the value is no secret.
@@ -153,11 +153,11 @@ const PUBLIC_KEYS: &[&str] = &[
     "hot",
 ];
 /// Names of maps that hold nothing but secrets.
-const VAULTS: &[&str] = &["secrets", "credentials", "passwords", "apikeys", "tokens", "secret", "creds", "apikey"];
+const VAULTS: &[&str] =
+    &["secrets", "credentials", "passwords", "apikeys", "tokens", "secret", "creds", "apikey", "oauth", "bearer"];
 /// Names that say nothing themselves: what they hold is what the name above them says.
 const CARRIERS: &[&str] = &[
     "value",
-    "default",
     "result",
     "content",
     "contents",
@@ -226,16 +226,23 @@ pub(super) fn is_public(name: &[u8]) -> bool {
 
 /// Whether the map or the list holds users, each with a password.
 pub(super) fn holds_pairs(parent: &[u8], name: &[u8]) -> bool {
-    is_pair(parent) && !NEITHER.contains(Words::of(name).last())
+    is_basic(&Words::of(parent)) && !NEITHER.contains(Words::of(name).last())
 }
 
-/// Whether the value is a user and a password, with a colon between.
+/// Whether the value may be a user and a password, with a colon between.
 pub(super) fn is_pair(name: &[u8]) -> bool {
+    is_pair_only(name) || matches!(Words::of(name).last(), "auth" | "user" | "userinfo")
+}
+
+/// Whether the value can be nothing else than such a pair.
+pub(super) fn is_pair_only(name: &[u8]) -> bool {
     let words = Words::of(name);
-    let last = words.last();
-    let basic = words.nth_last(1) == "basic" && last == "auth";
     let bundler = words.nth(0) == "bundle" && name.windows(2).any(|two| two == b"__");
-    basic || bundler || matches!(last, "userpwd" | "userpass" | "ident" | "basicauth")
+    is_basic(&words) || bundler || matches!(words.last(), "userpwd" | "userpass" | "ident")
+}
+
+fn is_basic(words: &Words) -> bool {
+    words.last() == "basicauth" || (words.nth_last(1) == "basic" && words.last() == "auth")
 }
 
 /// `api_keys`, `provider-keys`.
@@ -256,7 +263,8 @@ pub(super) fn says(name: &[u8]) -> Says {
     let last = words.last();
     let password = words.iter().any(|word| matches!(word, "pwd" | "pass" | "pw") || holds(word, PASSWORD_PARTS))
         || last.ends_with("pwd")
-        || last == "masterauth"
+        || (last.ends_with("pw") && last.len() > 3)
+        || matches!(last, "masterauth" | "psk")
         || (last.ends_with("pass") && !NO_PASS.contains(&last));
     let says = match (password, password || is_secret(&words, name)) {
         (true, _) => Says::Password,

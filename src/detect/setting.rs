@@ -16,6 +16,8 @@ pub(super) enum Setting {
     Passwords,
     /// Prose and markup.
     Prose,
+    /// Commands and text within a value of a config file.
+    Within,
     /// Program code.
     Code,
 }
@@ -26,7 +28,7 @@ const CODE: &[&str] = &[
     "groovy", "gradle", "rb", "erb", "php", "c", "h", "cc", "cpp", "cxx", "hpp", "cs", "fs", "vb", "swift", "m", "mm",
     "dart", "lua", "pl", "pm", "r", "jl", "ex", "exs", "erl", "hs", "clj", "elm", "ml", "nim", "zig", "v", "sol",
     "sql", "vue", "svelte", "astro", "html", "htm", "css", "scss", "sass", "less", "graphql", "proto", "cmake", "nix",
-    "ps1", "psm1", "psd1", "bat", "cmd", "map", "lock", "sum", "mod", "snap",
+    "ps1", "psm1", "psd1", "map", "lock", "sum", "mod", "snap",
 ];
 
 /// Parts of a name that mean a sample.
@@ -59,7 +61,9 @@ impl Setting {
         }
         if has(name, SAMPLES) || has(name, LABELS) || folders().any(|folder| LABELS.contains(&folder)) {
             Self::Sample
-        } else if name.contains("pgpass") {
+        } else if name.contains("pgpass")
+            || matches!(name, "rsyncd.secrets" | "userlist.txt" | "chap-secrets" | "pap-secrets")
+        {
             Self::Passwords
         } else {
             Self::Config

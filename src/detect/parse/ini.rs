@@ -72,6 +72,7 @@ fn is_directive(text: &[u8]) -> bool {
     let head = text.get(..equals.unwrap_or(text.len())).unwrap_or_default();
     let divided = equals.is_some_and(|_| head.last().copied().is_none_or(is_blank))
         || head.windows(2).any(|pair| matches!(pair, [b':', b' ' | b'\t']));
+    let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
     is_name(name) && head.iter().any(|&byte| is_blank(byte)) && !divided
 }
 
@@ -128,18 +129,23 @@ fn member(bytes: &[u8], line: &Range<usize>) -> Option<(Range<usize>, Value)> {
     if name.is_empty() {
         return None;
     }
-    Some((unquote(bytes, name).span, value(bytes, trim(bytes, line.start + at + 1..line.end))))
+    // Logstash: `name => value`.
+    let arrow = usize::from(text.get(at..at + 2) == Some(b"=>"));
+    Some((unquote(bytes, name).span, value(bytes, trim(bytes, line.start + at + 1 + arrow..line.end))))
 }
 
 fn value(bytes: &[u8], span: Range<usize>) -> Value {
     let mut cursor = Cursor::new(bytes, span.start, span.end);
     if let Some(value) = cursor.quoted()
         && cursor.line_is_over(b"#;")
-        && value.quote != Quote::Block
     {
         return value;
     }
     let text = slice(bytes, span.clone());
+    // Grafana's and Gitea's, around signs that would begin a comment.
+    if text.len() > 6 && text.starts_with(b"\"\"\"") && text.ends_with(b"\"\"\"") {
+        return Value { quote: Quote::Block, ..Value::bare(span.start + 3..span.end - 3) };
+    }
     let comment = text.windows(2).position(|pair| matches!(pair, [b' ' | b'\t', b'#' | b';']));
     Value::bare(trim(bytes, span.start..span.start + comment.unwrap_or(text.len())))
 }
