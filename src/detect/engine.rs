@@ -8,12 +8,14 @@ use std::{ops::Range, sync::OnceLock};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{
-    Class, Finding, check,
+    Class, Finding,
+    around::{Named, behind_colon, is_marked_sensitive, stands_alone, telling},
+    check,
     choice::{Candidate, Seen, choose},
     generic::{Place, judge},
     kind::FileKind,
     lines,
-    name::{is_carrier, is_pair, is_public, is_vault, may_be_secret, opens},
+    name::{is_pair, is_public, may_be_secret, opens},
     near::NearText,
     parse::{self, Document, Scalar},
     placeholder::is_placeholder,
@@ -223,10 +225,7 @@ impl<'a> Search<'a> {
         let mut by_file = Vec::new();
         self.detector.rules_near(&near, &mut by_file);
         let mut rules = Vec::new();
-        let is_vault = *setting == Setting::Config
-            && file_stem(path).is_some_and(|stem| is_vault(stem.as_bytes()) && !stem.ends_with("tokens"));
-        let by_file_name = matches!(file_stem(path), Some("auth" | "credentials" | "providers"));
-        let by_folder = *setting == Setting::Config && folder_and_stem(path).iter().any(|part| opens(part.as_bytes()));
+        let file = Named::of(path, setting);
         for scalar in &self.document.scalars {
             let Some(name) = scalar.name.and_then(|index| self.document.names.get(index as usize)) else { continue };
             let Some((span, value)) = self.value(scalar) else { continue };
@@ -259,20 +258,20 @@ impl<'a> Search<'a> {
             let whole = span.len();
             let (span, value) = if is_pair(last) { behind_colon(span, value) } else { (span, value) };
             let paired = span.len() < whole;
-            let path = self.telling(scalar.name);
+            let path = telling(self.bytes, self.document, scalar.name);
             let [last, parent, ..] = path;
             let place = Place {
                 name: last,
                 parent,
-                vault: is_vault && parent.is_empty(),
+                vault: file.vault && parent.is_empty(),
                 paired,
                 quote: scalar.quote,
                 setting,
                 comment: scalar.comment,
                 opens: last.eq_ignore_ascii_case(b"key")
-                    && (path.iter().skip(1).any(|name| opens(name))
-                        || by_file_name
-                        || (parent.is_empty() && by_folder)),
+                    && (file.keys
+                        || (file.top_keys && parent.is_empty())
+                        || path.iter().skip(1).any(|name| opens(name))),
                 sensitive: name.span.len() == 5 && is_marked_sensitive(self.bytes, &span),
             };
             if let Some((kind, why)) = judge(&place, value).filter(|_| !near.is_encrypted()) {
@@ -280,26 +279,6 @@ impl<'a> Search<'a> {
                 self.found.push(Candidate { span, kind, class, name: scalar.name, why, seen, mark: 0 });
             }
         }
-    }
-
-    /// The last four names of a path, the last one first, without those at its end that say nothing (`value`).
-    fn telling(&self, name: Option<u32>) -> [&'a [u8]; 4] {
-        let mut path: [&[u8]; 4] = [b""; 4];
-        let mut next = name.and_then(|index| self.document.names.get(index as usize));
-        let mut filled = 0;
-        while let Some(name) = next {
-            let text = self.bytes.get(name.span.clone()).unwrap_or_default();
-            next = name.parent.and_then(|index| self.document.names.get(index as usize));
-            // A variable of Terraform has its default, which elsewhere is a sample's.
-            let default = text == b"default" && bytes_of_root(self.bytes, self.document, next) == b"variable";
-            if filled == 0 && next.is_some() && (is_carrier(text) || default) {
-                continue;
-            }
-            let Some(place) = path.get_mut(filled) else { break };
-            *place = text;
-            filled += 1;
-        }
-        path
     }
 
     fn push(&mut self, rule: &'static Rule, span: Range<usize>, name: Option<u32>, seen: Seen) {
@@ -353,65 +332,6 @@ fn why(rule: &Rule) -> &'static str {
         (false, true) => "it has the issuer's format",
         (false, false) => "its name says whose it is, and it has that issuer's format",
     }
-}
-
-/// The first name of a path.
-fn bytes_of_root<'a>(bytes: &'a [u8], document: &'a Document, mut name: Option<&'a parse::Name>) -> &'a [u8] {
-    let mut root = 0..0;
-    while let Some(here) = name {
-        root = here.span.clone();
-        name = here.parent.and_then(|index| document.names.get(index as usize));
-    }
-    bytes.get(root).unwrap_or_default()
-}
-
-/// What follows the colon of `user:password`.
-fn behind_colon(span: Range<usize>, value: &[u8]) -> (Range<usize>, &[u8]) {
-    let colon = value.iter().position(|byte| *byte == b':').filter(|_| span.len() == value.len());
-    let rest = colon.and_then(|at| Some((at, value.get(at + 1..)?))).filter(|(_, rest)| !rest.starts_with(b"//"));
-    match rest {
-        Some((at, rest)) => (span.start + at + 1..span.end, rest),
-        None => (span, value),
-    }
-}
-
-fn folder_and_stem(path: &str) -> [&str; 2] {
-    let folder = path.rsplit(['/', '\\']).nth(1).unwrap_or_default();
-    [folder, file_stem(path).unwrap_or_default()]
-}
-
-/// The name of a file without its folder and its last ending.
-fn file_stem(path: &str) -> Option<&str> {
-    let name = path.rsplit(['/', '\\']).next()?;
-    let plain = name.strip_prefix('.').unwrap_or(name);
-    Some(plain.rsplit_once('.').map_or(plain, |(stem, _)| stem))
-}
-
-/// The one line of a file whose name says that it is a secret (`.vault-token`, `api_key.txt`).
-fn stands_alone(path: &str, bytes: &[u8]) -> Option<Candidate> {
-    let value = bytes.trim_ascii();
-    let start = bytes.len() - bytes.trim_ascii_start().len();
-    if value.len() < 16 || value.len() > 512 || !value.iter().all(u8::is_ascii_graphic) {
-        return None;
-    }
-    let place = Place::of_file(file_stem(path)?.as_bytes());
-    let (kind, why) = judge(&place, value).filter(|_| is_random(value))?;
-    let (class, seen) = (Class::Likely, Seen::Generic);
-    Some(Candidate { span: start..start + value.len(), kind, class, name: None, why, seen, mark: 0 })
-}
-
-/// Terraform marks an output beside its value: `"sensitive": true`.
-fn is_marked_sensitive(bytes: &[u8], span: &Range<usize>) -> bool {
-    let before = bytes.get(span.start.saturating_sub(128)..span.start).unwrap_or_default();
-    let before = before.rsplit(|byte| *byte == b'{').next().unwrap_or_default();
-    let after = bytes.get(span.end..bytes.len().min(span.end + 128)).unwrap_or_default();
-    let after = after.split(|byte| *byte == b'}').next().unwrap_or_default();
-    [before, after].iter().any(|text| {
-        let mark = b"\"sensitive\"";
-        let at = text.windows(mark.len()).position(|part| part == mark);
-        let rest = at.and_then(|at| text.get(at + mark.len()..)).unwrap_or_default();
-        rest.trim_ascii_start().strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"true"))
-    })
 }
 
 /// The `n` of `\n` is no letter before a value.

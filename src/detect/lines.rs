@@ -65,10 +65,10 @@ pub(super) fn inside(bytes: &[u8], document: &Document, places: impl Iterator<It
             continue;
         }
         let Some(scalar) = document.scalar_at(at) else { continue };
-        let text = bytes.get(scalar.span.clone()).unwrap_or_default();
         let line = line_at(bytes, at);
         let part = line.start.max(scalar.span.start).max(end)..line.end.min(scalar.span.end);
         end = part.end.max(at + 1);
+        let text = bytes.get(part.clone()).unwrap_or_default();
         if text.iter().any(u8::is_ascii_whitespace) || (text.contains(&b'?') && text.contains(&b'=')) {
             parse::text::assignments(bytes, part, scalar.comment, &mut inner);
         }

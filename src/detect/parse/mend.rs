@@ -12,15 +12,17 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = bytes.to_vec();
     let mut changed = marks(&mut out);
     let mut at = 0;
+    // Signs of which there is no further one, so that none is looked for twice.
+    let mut missing: Vec<&[u8]> = Vec::new();
     while at < bytes.len() {
         let rest = bytes.get(at..).unwrap_or_default();
-        let hole = HOLES.iter().find(|(open, _)| rest.starts_with(open));
+        let hole = HOLES.iter().find(|(open, close)| rest.starts_with(open) && !missing.contains(close));
         let Some((_, close)) = hole else {
             at += 1;
             continue;
         };
         let Some(length) = rest.windows(2).position(|pair| pair == *close) else {
-            at += 2;
+            missing.push(close);
             continue;
         };
         let end = at + length + 2;
@@ -36,10 +38,10 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether nothing else is on the lines of `start..end`.
 fn is_alone(bytes: &[u8], start: usize, end: usize) -> bool {
-    let line = |byte: &u8| *byte == b'\n';
-    let before = bytes.get(..start).unwrap_or_default().rsplit(line).next().unwrap_or_default();
-    let after = bytes.get(end..).unwrap_or_default().split(line).next().unwrap_or_default();
-    before.trim_ascii().is_empty() && after.trim_ascii().is_empty()
+    let text = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\r');
+    let before = bytes.get(..start).unwrap_or_default().iter().rev().find(text);
+    let after = bytes.get(end..).unwrap_or_default().iter().find(text);
+    before.is_none_or(|byte| *byte == b'\n') && after.is_none_or(|byte| *byte == b'\n')
 }
 
 fn marks(bytes: &mut [u8]) -> bool {

@@ -198,7 +198,7 @@ impl Reader<'_> {
         // Attributes that hold no name and value of their own may stand before the `>`.
         let attributes = self.at(name.end, end).is_some_and(is_blank).then(|| slice(self.bytes, name.end..end));
         let opened = match attributes {
-            Some(text) => text.iter().position(|&byte| byte == b'>' || byte == b'<').filter(|&at| at < MAX_NAME)?,
+            Some(text) => text.iter().take(MAX_NAME).position(|&byte| byte == b'>' || byte == b'<')?,
             None => 0,
         };
         let tag = slice(self.bytes, name.end..name.end + opened);
@@ -306,7 +306,7 @@ impl Reader<'_> {
 
     /// Where the quoted value begins that is taken when there is none: `env.KEY || "..."`, `get("KEY") or "..."`.
     fn alternative(&self, at: usize, end: usize) -> Option<usize> {
-        let rest = slice(self.bytes, at..end);
+        let rest = slice(self.bytes, at..end.min(at + MAX_NAME));
         let signs: [&[u8]; 4] = [b"||", b"??", b"?:", b" or "];
         let found = |sign: &[u8]| rest.windows(sign.len()).position(|part| part == sign).map(|at| at + sign.len());
         let value = self.blanks(at + signs.into_iter().filter_map(found).min()?, end);
@@ -316,15 +316,15 @@ impl Reader<'_> {
     fn bare(&self, at: usize, end: usize) -> Range<usize> {
         let text = slice(self.bytes, at..end);
         let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\');
-        let length = text.iter().position(|&byte| ends(byte)).unwrap_or(text.len());
-        let text = text.get(..length).unwrap_or_default();
         // A form: `user=a&password=b`.
-        let next = text.iter().enumerate().position(|(at, byte)| {
+        let next = |at: usize| {
             let rest = text.get(at + 1..).unwrap_or_default();
-            let word = rest.iter().take_while(|&&byte| is_word(byte)).count();
-            *byte == b'&' && word > 0 && rest.get(word) == Some(&b'=')
-        });
-        let text = text.get(..next.unwrap_or(text.len())).unwrap_or_default();
+            let word = rest.iter().take(MAX_NAME).take_while(|&&byte| is_word(byte)).count();
+            word > 0 && rest.get(word) == Some(&b'=')
+        };
+        let stops = |(at, &byte): (usize, &u8)| ends(byte) || (byte == b'&' && next(at));
+        let length = text.iter().enumerate().position(stops).unwrap_or(text.len());
+        let text = text.get(..length).unwrap_or_default();
         let kept =
             text.iter().rposition(|byte| !matches!(byte, b',' | b';' | b')' | b']' | b'}')).map_or(0, |at| at + 1);
         at..at + kept
