@@ -27,7 +27,25 @@ pub(super) fn is_placeholder(value: &[u8], generated: bool) -> bool {
             || has(".....")
             || is_run(&lower, 10);
     }
-    STRONG.iter().any(|word| has(word)) || is_run(&lower, 7) || is_weak(&lower) || value.contains(&b'\xe2')
+    STRONG.iter().any(|word| has(word))
+        || is_run(&lower, 7)
+        || (is_weak(&lower) && !is_chosen(value))
+        || value.contains(&b'\xe2')
+}
+
+/// Whether a person chose it, weak as it is: `Admin@2023`, and not `Password123`, which stands for any.
+fn is_chosen(value: &[u8]) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let has = |word: &str| lower.windows(word.len()).any(|part| part == word.as_bytes());
+    let year = lower
+        .windows(4)
+        .any(|four| matches!(four, [b'1', b'9', ..] | [b'2', b'0', ..]) && four.iter().all(u8::is_ascii_digit));
+    value.len() >= 8
+        && year
+        && value.iter().any(u8::is_ascii_uppercase)
+        && !["pass", "change", "example", "test", "demo", "your", "secret", "placeholder", "sample", "dummy"]
+            .iter()
+            .any(|word| has(word))
 }
 
 /// Whether it is put together from nothing but words that stand for a secret: `postgres`, `my-secret-token-123`.

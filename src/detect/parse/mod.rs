@@ -9,6 +9,7 @@ mod dotenv;
 mod hcl;
 mod ini;
 mod json;
+mod mend;
 mod netrc;
 mod pairs;
 mod shell;
@@ -99,6 +100,16 @@ pub fn parse(kind: FileKind, bytes: &[u8]) -> Option<Document> {
         return None;
     }
     let start = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    parse_from(kind, bytes, start).or_else(|| {
+        let mut document = parse_from(kind, &mend::mended(bytes)?, start)?;
+        // What an escape means must not be told from bytes that are not the file's.
+        let holes = document.scalars.iter_mut().filter(|s| slice(bytes, s.span.clone()).contains(&b'{'));
+        holes.for_each(|scalar| scalar.decoded = None);
+        Some(document)
+    })
+}
+
+fn parse_from(kind: FileKind, bytes: &[u8], start: usize) -> Option<Document> {
     match kind {
         FileKind::Dotenv => Some(dotenv::parse(bytes, start)),
         FileKind::Json => json::parse(bytes, start),
@@ -129,6 +140,17 @@ impl Document {
         }
         parts.reverse();
         parts.join(".")
+    }
+
+    /// A name for others to be below.
+    pub(super) fn heading(&mut self, span: Range<usize>) -> Option<u32> {
+        self.name(None, span)
+    }
+
+    /// Puts the names from `from` on that have none above them below `heading`.
+    pub(super) fn put_below(&mut self, heading: Option<u32>, from: usize) {
+        let names = self.names.get_mut(from..).unwrap_or_default();
+        names.iter_mut().filter(|name| name.parent.is_none()).for_each(|name| name.parent = heading);
     }
 
     fn name(&mut self, parent: Option<u32>, span: Range<usize>) -> Option<u32> {

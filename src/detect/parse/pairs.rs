@@ -56,6 +56,10 @@ impl Elements {
 }
 
 fn flagged(document: &mut Document, bytes: &[u8], parent: Option<u32>, flag: Range<usize>, value: Value) {
+    // `--from-literal=password=...`.
+    if let Some((name, value)) = variable(bytes, &value) {
+        return document.pair(parent, name, value);
+    }
     let takes_header = matches!(slice(bytes, flag.clone()), b"H" | b"header" | b"headers");
     match header(bytes, &value) {
         Some((name, value)) if takes_header => document.pair(parent, name, value),
