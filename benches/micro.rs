@@ -31,7 +31,7 @@ fn main() {
         }
         results.insert(name.into(), ns.into());
     };
-    show("token check", token_check());
+    show("token check: checksum, SHA-256, look-up among 10,000", token_check());
     show("policy decide, 100 grants", policy_decide());
     show("canonical target parse", canonical_parse());
     show("scope containment", scope_containment());
