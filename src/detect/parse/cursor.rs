@@ -55,7 +55,7 @@ impl<'a> Cursor<'a> {
         slice(self.bytes, self.at..self.end)
     }
 
-    pub fn take(&mut self, wanted: impl Fn(u8) -> bool) -> Range<usize> {
+    pub fn take(&mut self, mut wanted: impl FnMut(u8) -> bool) -> Range<usize> {
         let start = self.at;
         let rest = self.rest();
         self.at += rest.iter().position(|&byte| !wanted(byte)).unwrap_or(rest.len());

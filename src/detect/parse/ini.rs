@@ -86,7 +86,14 @@ fn directive(bytes: &[u8], line: Range<usize>, section: Option<u32>, document: &
         cursor.skip_blanks();
         let value = match cursor.quoted() {
             Some(value) => value,
-            None => Value::bare(cursor.take(|byte| !is_blank(byte))),
+            // A blank within quotes does not end a word: `--header=Authorization="Bearer ..."`.
+            None => {
+                let mut open = false;
+                Value::bare(cursor.take(|byte| {
+                    open ^= byte == b'"';
+                    open || !is_blank(byte)
+                }))
+            }
         };
         let mut value = value;
         if value.quote == Quote::None {

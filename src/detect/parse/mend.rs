@@ -26,7 +26,7 @@ pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
             continue;
         };
         let end = at + length + 2;
-        let blot = if is_alone(bytes, at, end) { b' ' } else { b'0' };
+        let blot = if is_alone(bytes, at, end) { b' ' } else { b'1' };
         for byte in out.get_mut(at..end).unwrap_or_default().iter_mut().filter(|byte| **byte != b'\n') {
             *byte = blot;
         }
@@ -63,7 +63,7 @@ mod tests {
     fn holes_and_marks_are_blotted_out() {
         let mended = |text: &str| mended(text.as_bytes()).map(|text| String::from_utf8(text).unwrap());
         assert_eq!(mended("a: 1\n"), None);
-        assert_eq!(mended("a: {{ b }}\n{{- if c }}\nd: 1\n").unwrap(), "a: 0000000\n           \nd: 1\n");
+        assert_eq!(mended("a: {{ b }}\n{{- if c }}\nd: 1\n").unwrap(), "a: 1111111\n           \nd: 1\n");
         assert_eq!(mended("a\n=======\nb {{ c").unwrap(), "a\n       \nb {{ c");
     }
 }

@@ -308,8 +308,13 @@ impl Reader<'_> {
     fn alternative(&self, at: usize, end: usize) -> Option<usize> {
         let rest = slice(self.bytes, at..end.min(at + MAX_NAME));
         let signs: [&[u8]; 4] = [b"||", b"??", b"?:", b" or "];
-        let found = |sign: &[u8]| rest.windows(sign.len()).position(|part| part == sign).map(|at| at + sign.len());
-        let value = self.blanks(at + signs.into_iter().filter_map(found).min()?, end);
+        let found = |at: usize| {
+            let rest = rest.get(at..).unwrap_or_default();
+            signs.into_iter().find(|sign| rest.starts_with(sign)).map(|sign| at + sign.len())
+        };
+        let begins = |byte: &u8| matches!(byte, b'|' | b'?' | b' ');
+        let mut places = rest.iter().enumerate().filter(|(_, byte)| begins(byte));
+        let value = self.blanks(at + places.find_map(|(at, _)| found(at))?, end);
         self.mark(value, end).map(|_| value)
     }
 
