@@ -13,6 +13,7 @@ use std::{
 
 use hallpass::{
     audit::{Audit, Decision, Record},
+    detect::Detector,
     gateway::canonical::CanonicalTarget,
     policy::{self, Approval, Grant, Verdict},
     principal::Kind,
@@ -30,11 +31,12 @@ fn main() {
         }
         results.insert(name.into(), ns.into());
     };
-    show("token check", token_check());
+    show("token check: checksum, SHA-256, look-up among 10,000", token_check());
     show("policy decide, 100 grants", policy_decide());
     show("canonical target parse", canonical_parse());
     show("scope containment", scope_containment());
     show("audit record, written", audit_record());
+    show("one `.env`, 40 lines, 3 keys", one_env());
     if json {
         println!("{}", serde_json::Value::Object(results));
     }
@@ -116,5 +118,22 @@ fn audit_record() -> f64 {
             ..Record::new("mint", "bot", Kind::Agent)
         };
         audit.record(record, sys::now()).expect("record");
+    })
+}
+
+/// What the daemon's engine does with a `.env` that was written, its expressions compiled.
+fn one_env() -> f64 {
+    let mut text = String::new();
+    for n in 0..37 {
+        text.push_str(&format!("SERVICE_{n}_URL=http://localhost:80{n:02}/v1 # on this machine\n"));
+    }
+    let digits = |n: usize| "aB3dE5gH7jK9mN1pQ2rS4tU6vW8yZ0".chars().cycle().skip(n).take(93).collect::<String>();
+    text.push_str(&format!("ANTHROPIC_API_KEY=sk-{}-api03-{}AA\n", "ant", digits(1)));
+    text.push_str(&format!("SLACK_TOKEN=xo{}-123456789012-123456789012-{}\n", "xb", &digits(4)[..24]));
+    text.push_str(&format!("SESSION_SECRET={}\n", &digits(7)[..40]));
+    let detector = Detector::new();
+    assert!(!detector.scan("project/.env", text.as_bytes()).is_empty());
+    time(|_| {
+        black_box(detector.scan(black_box("project/.env"), black_box(text.as_bytes())));
     })
 }

@@ -15,7 +15,7 @@ use crate::{
         parse::{self, Document},
     },
     quarantine::{ENV_FILES, in_url, parse_reference},
-    scan::read,
+    scan::read::{self, Buffer, Limits},
 };
 
 /// The largest `.env` that is read, in bytes.
@@ -82,11 +82,14 @@ impl References {
     }
 
     fn file(&mut self, path: &Path) {
-        let Ok(read) = read::file(path, MAX_FILE) else { return };
-        let Some(document) = parse::parse(FileKind::Dotenv, &read.bytes) else { return };
+        let mut buffer = Buffer::default();
+        if read::file(path, Limits { size: MAX_FILE, network: true }, &mut buffer).is_err() {
+            return;
+        }
+        let Some(document) = parse::parse(FileKind::Dotenv, buffer.bytes()) else { return };
         // Behind every link, as the daemon notes what it wrote.
         let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        for (name, value) in pairs(&document, &read.bytes) {
+        for (name, value) in pairs(&document, buffer.bytes()) {
             self.add(name, value, Some(real.clone()));
         }
     }

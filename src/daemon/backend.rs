@@ -18,8 +18,8 @@ use crate::{
     audit::{Decision, Record},
     config::IssuerKind,
     error::{Error, Result},
-    gateway::{Backend, Gateway, Outcome, Pass, catalogue::Catalogue},
-    lease::Unusable,
+    gateway::{Backend, Gateway, Holder, Outcome, Pass, catalogue::Catalogue},
+    lease::{Lease, Unusable},
     policy::Approval,
     principal::{Kind, UNKNOWN},
     scope::{ScopeSet, Wanted},
@@ -45,18 +45,14 @@ impl GatewayBackend {
         let (settings, kind) = (state.settings(), state.kind_of(&lease.principal));
         if let Some((of, pass)) = &*live.pass.borrow()
             && Weak::as_ptr(of) == Rc::as_ptr(&settings)
-            && pass.kind == kind
+            && pass.holder.kind == kind
         {
             return Ok(Rc::clone(pass));
         }
         let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| unusable(Unusable::Ended))?;
         let IssuerKind::Gateway { route, base_url } = &issuer.kind else { return Err(unusable(Unusable::Ended)) };
         let pass = Rc::new(Pass {
-            lease: lease.id.clone(),
-            principal: lease.principal.clone(),
-            kind,
-            task: lease.task.clone(),
-            issuer: lease.what.issuer.clone(),
+            holder: holder(lease, kind),
             route: route.clone(),
             base_url: base_url.clone(),
             credential: issuer.credential.clone(),
@@ -71,8 +67,8 @@ impl GatewayBackend {
 
     /// Why a token that does not work does not: it ended, or it was never one of ours.
     fn gone(&self, token: TokenHash) -> Error {
-        match self.0.leases.borrow().why_gone(token) {
-            Some(why) => unusable(why),
+        match self.0.leases.borrow().gone(token) {
+            Some(gone) => unusable(gone.why),
             None => Error::new(
                 Code::TokenInvalid,
                 "this token is not known here: another daemon issued it, or it ended long ago",
@@ -116,6 +112,14 @@ impl Backend for GatewayBackend {
         self.pass(live)
     }
 
+    fn holder(&self, token: TokenHash) -> Option<Holder> {
+        let leases = self.0.leases.borrow();
+        match leases.get(token) {
+            Some(live) => Some(holder(&live.lease, self.0.kind_of(&live.lease.principal))),
+            None => leases.gone(token).map(|gone| holder(&gone.lease, self.0.kind_of(&gone.lease.principal))),
+        }
+    }
+
     async fn admit_caller(&self, caller: &Caller, route: &str) -> Result<Rc<Pass>> {
         let state = &self.0;
         caller.recheck()?;
@@ -153,7 +157,7 @@ impl Backend for GatewayBackend {
 
     fn spend(&self, pass: &Pass) -> Result<()> {
         self.0.audit_ready()?;
-        self.0.spend(&pass.lease).map_err(|error| match error {
+        self.0.spend(&pass.holder.lease).map_err(|error| match error {
             SpendError::Unusable(why) => unusable(why),
             SpendError::State(error) => error,
         })
@@ -162,7 +166,7 @@ impl Backend for GatewayBackend {
     fn retry_after(&self, pass: &Pass) -> Option<Duration> {
         let now = sys::now();
         let leases = self.0.leases.borrow();
-        let live = leases.by_id(&pass.lease)?;
+        let live = leases.by_id(&pass.holder.lease)?;
         // Asked of a copy: looking does not count.
         match live.lease.rate?.admit(&mut live.window.clone(), now) {
             Err(Unusable::TooFast { retry_after }) => Some(retry_after),
@@ -177,8 +181,8 @@ impl Backend for GatewayBackend {
         Ok(secret)
     }
 
-    fn record(&self, pass: Option<&Pass>, outcome: &Outcome<'_>) {
-        let (principal, kind) = pass.map_or((UNKNOWN, Kind::Unknown), |pass| (pass.principal.as_str(), pass.kind));
+    fn record(&self, holder: Option<&Holder>, outcome: &Outcome<'_>) {
+        let (principal, kind) = holder.map_or((UNKNOWN, Kind::Unknown), |holder| (&holder.principal, holder.kind));
         let decision = if outcome.code.is_none() { Decision::Allowed } else { Decision::Denied };
         let mut record = Record::new("gateway.request", principal, kind)
             .decision(decision)
@@ -188,8 +192,8 @@ impl Backend for GatewayBackend {
             .status(Some(outcome.status))
             .scopes(outcome.scope.map(ToString::to_string))
             .resources(outcome.resource.map(ToString::to_string));
-        if let Some(pass) = pass {
-            record = record.lease(&pass.lease).task(pass.task.as_deref()).issuer(&pass.issuer);
+        if let Some(holder) = holder {
+            record = record.lease(&holder.lease).task(holder.task.as_deref()).issuer(&holder.issuer);
         }
         if let Some(code) = outcome.code {
             record = record.code(code);
@@ -212,6 +216,16 @@ impl Upstreams for Gateway<GatewayBackend> {
 
     fn call<'a>(&'a self, call: Call<'a>) -> Called<'a> {
         Box::pin(self.call(call.name, call.base_url, call.allow_private, call.request))
+    }
+}
+
+fn holder(lease: &Lease, kind: Kind) -> Holder {
+    Holder {
+        lease: lease.id.clone(),
+        principal: lease.principal.clone(),
+        kind,
+        task: lease.task.clone(),
+        issuer: lease.what.issuer.clone(),
     }
 }
 

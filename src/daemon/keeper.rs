@@ -2,12 +2,13 @@
 //!
 //! Owns the engine, the quarantine and the thread they live on: both block, and the daemon's own thread never
 //! does. It is started by the first job, and decides nothing: what a secret is called and whether it may be taken
-//! is said by whoever gives the job.
+//! is said by whoever gives the job. Once it was quiet for a moment, what looking took of memory is given back.
 
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
+    time::Duration,
 };
 
 use tokio::sync::oneshot;
@@ -23,11 +24,20 @@ use crate::{
     error::{Error, Result},
     paths::Paths,
     quarantine::{Expected, Quarantine, StoreVault},
-    scan::{Reported, allow, key, read},
+    scan::{
+        Reported, allow, key,
+        read::{self, Buffer, Limits, Unread},
+    },
     secret::Secret,
     store::Store,
     sys,
 };
+
+/// How long after the last job the rules' expressions and the pages they were made of are given back: above the time
+/// between two saves of somebody who is editing.
+const QUIET: Duration = Duration::from_secs(5);
+/// How often a file is read that is written meanwhile; another event follows its last write.
+const READS: u32 = 3;
 
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 
@@ -44,8 +54,21 @@ impl Keeper {
         let folder = paths.state_dir.join("quarantine");
         let (sender, jobs) = mpsc::channel::<Job>();
         let run = move || {
-            let mut worker = Worker { detector: Detector::new(), fingerprints, folder, store, quarantine: None };
-            jobs.iter().for_each(|job| job(&mut worker));
+            let mut worker = Worker { detector: None, fingerprints, folder, store, quarantine: None };
+            // One timer after the last job, and then none.
+            while let Ok(job) = jobs.recv() {
+                job(&mut worker);
+                let rest = loop {
+                    match jobs.recv_timeout(QUIET) {
+                        Ok(job) => job(&mut worker),
+                        Err(rest) => break rest,
+                    }
+                };
+                if rest == RecvTimeoutError::Timeout {
+                    worker.detector = None;
+                    sys::memory::release();
+                }
+            }
         };
         std::thread::Builder::new().name("keeper".into()).spawn(run).map_err(|e| {
             Error::new(Code::Io, format!("no thread for the quarantine: {e}")).hint("close some programs and try again")
@@ -71,7 +94,8 @@ impl Keeper {
 
 /// What lives on the thread.
 pub struct Worker {
-    detector: Detector,
+    /// Made for the first look after a rest.
+    detector: Option<Detector>,
     fingerprints: Fingerprints,
     folder: PathBuf,
     store: Store,
@@ -132,26 +156,26 @@ impl Worker {
         self.quarantine.as_mut().ok_or_else(|| Error::internal("no quarantine"))
     }
 
-    /// What is in the file, but for what is allowed to stay.
+    /// What is in the file, but for what is allowed to stay. `named`: by a person, so that it may lie on a network.
     ///
     /// # Errors
-    /// It cannot be read, or is no text file of a sensible size.
-    pub fn look(&self, path: &Path) -> Result<Look> {
-        let refused = |why: String| Error::new(Code::Io, why).hint("nothing was changed");
-        let bytes = read::file(path, read::MAX_SIZE)
-            .map_err(|why| {
-                refused(match why {
-                    read::Unread::Binary => "it is no text file".into(),
-                    read::Unread::Huge => format!("it is larger than {} MiB", read::MAX_SIZE / 1024 / 1024),
-                    read::Unread::Special => "it is no plain file".into(),
-                    read::Unread::Failed(e) => format!("it cannot be read: {e}"),
-                })
-            })?
-            .bytes;
+    /// It cannot be read, or is no text file of a sensible size, or is being written.
+    pub fn look(&mut self, path: &Path, named: bool) -> Result<Look> {
+        let limits = Limits { size: read::MAX_SIZE, network: named };
+        // Wiped at the end of the look: the next may be days away.
+        let mut buffer = Buffer::default();
+        let mut read = read::file(path, limits, &mut buffer);
+        for _ in 0..READS {
+            if matches!(read, Err(Unread::Changing)) {
+                read = read::file(path, limits, &mut buffer);
+            }
+        }
+        read.map_err(|why| Error::new(Code::Io, why.to_string()).hint("nothing was changed"))?;
+        let bytes = buffer.bytes();
         let name = path.to_string_lossy();
-        let findings = self.detector.scan(&name, &bytes);
+        let findings = self.detector.get_or_insert_with(Detector::new).scan(&name, bytes);
         let kind = FileKind::of(&name);
-        let document = if findings.is_empty() { None } else { parse::parse(kind, &bytes) };
+        let document = if findings.is_empty() { None } else { parse::parse(kind, bytes) };
         let allow = allow::Files::default();
         let may_stay = |finding: &Finding| {
             let reported = Reported {
@@ -167,7 +191,7 @@ impl Worker {
                 why: finding.why,
                 revoke: None,
             };
-            allow.allows(&reported, &bytes)
+            allow.allows(&reported, bytes)
         };
         let seen = findings.into_iter().filter(|finding| !may_stay(finding)).map(|finding| {
             let raw = bytes.get(finding.span.clone()).unwrap_or_default();
@@ -181,13 +205,13 @@ impl Worker {
                 fingerprint: self.fingerprints.of(value),
                 value: Secret::take(value.to_vec()),
                 quote: scalar.map_or(Quote::None, |scalar| scalar.quote),
-                in_url: is_in_url(&bytes, &finding.span),
+                in_url: is_in_url(bytes, &finding.span),
                 span: finding.span,
             }
         });
         let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let wide = bytes.contains(&0);
-        Ok(Look { path: path.to_path_buf(), real, wide, kind, expected: Expected::of(&bytes), seen: seen.collect() })
+        Ok(Look { path: path.to_path_buf(), real, wide, kind, expected: Expected::of(bytes), seen: seen.collect() })
     }
 }
 

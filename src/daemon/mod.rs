@@ -144,7 +144,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
         });
     });
     ready();
-    sys::memory::release_code();
+    sys::memory::release();
     tracing::info!("hallpass {} is ready at {}", env!("CARGO_PKG_VERSION"), state.paths.socket().display());
     tokio::join!(api, local, remote);
 

@@ -196,7 +196,7 @@ fn is_closed(error: &Error) -> bool {
 async fn look(state: &Rc<State>, seen: &Seen, patient: bool) -> Option<Error> {
     let Ok(keeper) = state.keeper() else { return None };
     let path = seen.path.clone();
-    let Ok(mut look) = keeper.run(move |worker| worker.look(&path)).await else {
+    let Ok(mut look) = keeper.run(move |worker| worker.look(&path, false)).await else {
         // Gone, or no text: there is nothing to tell of it.
         state.watcher.forget(&seen.path);
         return None;

@@ -8,12 +8,14 @@ use std::{ops::Range, sync::OnceLock};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::{
-    Class, Finding, check,
+    Class, Finding,
+    around::{Named, behind_colon, is_marked_sensitive, stands_alone, telling},
+    check,
     choice::{Candidate, Seen, choose},
     generic::{Place, judge},
     kind::FileKind,
     lines,
-    name::may_be_secret,
+    name::{is_pair, is_public, may_be_secret, opens},
     near::NearText,
     parse::{self, Document, Scalar},
     placeholder::is_placeholder,
@@ -36,7 +38,9 @@ const HINTS: &[&str] = &[
     "pwd",
     "pass=",
     "pass:",
+    "<pass",
     "credential",
+    "salt",
     "authorization",
     "bearer",
     "auth",
@@ -44,7 +48,7 @@ const HINTS: &[&str] = &[
     "dsn",
 ];
 /// What may stand before the value in an authorization header or the like.
-const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot "];
+const SCHEMES: &[&str] = &["token token=", "bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot "];
 
 /// All rules, ready to look.
 pub struct Detector {
@@ -94,19 +98,35 @@ impl Detector {
         let kind = FileKind::of_file(path, bytes);
         let mut hits = Vec::new();
         self.words.find(bytes, |at, owner| hits.push(Hit { at, owner }));
-        if hits.is_empty() && kind == FileKind::Text {
+        let alone = if kind == FileKind::Text { stands_alone(path, bytes) } else { None };
+        if hits.is_empty() && alone.is_none() && kind == FileKind::Text {
             return Vec::new();
         }
         let document = parse::parse(kind, bytes);
         let parsed = document.is_some();
-        let kind = if parsed { kind } else { FileKind::Text };
-        let document = document.unwrap_or_else(|| lines::document(bytes, hits.iter().map(|hit| hit.at)));
+        // What does not parse still has lines, and its names still mean what they mean in a config file.
+        let document = document.unwrap_or_else(|| match kind {
+            FileKind::Text => lines::document(bytes, hits.iter().map(|hit| hit.at)),
+            _ => lines::whole(bytes),
+        });
         let mut search =
             Search { detector: self, bytes, document: &document, parsed, found: Vec::new(), made_up: Vec::new() };
         let setting = Setting::of(path, kind);
         search.by_words(&hits, &setting);
         search.by_names(path, &setting);
-        choose(search.found, bytes, &document)
+        search.found.extend(alone);
+        let Search { mut found, made_up, .. } = search;
+        if parsed {
+            let inner = lines::inside(bytes, &document, hits.iter().map(|hit| hit.at));
+            let within = if setting == Setting::Config { Setting::Within } else { setting };
+            let mut search = Search { detector: self, bytes, document: &inner, parsed, found: Vec::new(), made_up };
+            search.by_names(path, &within);
+            found.extend(search.found.into_iter().map(|candidate| {
+                let name = document.scalar_at(candidate.span.start).and_then(|outer| outer.name);
+                Candidate { name, ..candidate }
+            }));
+        }
+        choose(found, bytes, &document)
     }
 
     fn expression(&self, index: u32) -> Option<&Regex> {
@@ -175,7 +195,11 @@ impl<'a> Search<'a> {
             }
             let span = window.start + secret.start()..window.start + secret.end();
             if !holds(rule, secret.as_bytes()) {
-                self.made_up.push(span);
+                // What only lacks a habit of its issuer's may be a key of another year: then its name decides.
+                let slip = rule.check.is_some_and(check::is_habit) && is_plausible(rule, secret.as_bytes());
+                if !slip {
+                    self.made_up.push(span);
+                }
                 continue;
             }
             // In a file of samples the password of a URL is a sample as well.
@@ -201,6 +225,7 @@ impl<'a> Search<'a> {
         let mut by_file = Vec::new();
         self.detector.rules_near(&near, &mut by_file);
         let mut rules = Vec::new();
+        let file = Named::of(path, setting);
         for scalar in &self.document.scalars {
             let Some(name) = scalar.name.and_then(|index| self.document.names.get(index as usize)) else { continue };
             let Some((span, value)) = self.value(scalar) else { continue };
@@ -216,19 +241,39 @@ impl<'a> Search<'a> {
                 rules.extend(&by_file);
             }
             // Before any expression: compiling one costs more than all else here.
-            if !rules.is_empty() && (is_reference(value) || is_placeholder(value, false)) {
+            if !rules.is_empty() && (is_public(last) || is_reference(value) || is_placeholder(value, false)) {
                 continue;
             }
             for index in &rules {
                 let Some(rule) = rule::all().get(*index as usize) else { continue };
-                let matches = self.detector.expression(*index).is_some_and(|expression| expression.is_match(value));
-                if matches && holds(rule, value) {
-                    self.push(rule, span.clone(), scalar.name, Seen::Name);
-                }
+                let Some(expression) = self.detector.expression(*index) else { continue };
+                let Some(captures) = expression.captures(value) else { continue };
+                let part = captures.name("secret").or_else(|| captures.get(0));
+                let Some(part) = part.filter(|part| holds(rule, part.as_bytes())) else { continue };
+                // Of a value with escapes only the whole has a place.
+                let whole = part.len() == value.len() || span.len() != value.len();
+                let place = if whole { span.clone() } else { span.start + part.start()..span.start + part.end() };
+                self.push(rule, place, scalar.name, Seen::Name);
             }
-            let parent = name.parent.and_then(|index| self.document.names.get(index as usize));
-            let parent = parent.and_then(|parent| self.bytes.get(parent.span.clone())).unwrap_or_default();
-            let place = Place { name: last, parent, quote: scalar.quote, setting, comment: scalar.comment };
+            let whole = span.len();
+            let (span, value) = if is_pair(last) { behind_colon(span, value) } else { (span, value) };
+            let paired = span.len() < whole;
+            let path = telling(self.bytes, self.document, scalar.name);
+            let [last, parent, ..] = path;
+            let place = Place {
+                name: last,
+                parent,
+                vault: file.vault && parent.is_empty(),
+                paired,
+                quote: scalar.quote,
+                setting,
+                comment: scalar.comment,
+                opens: last.eq_ignore_ascii_case(b"key")
+                    && (file.keys
+                        || (file.top_keys && parent.is_empty())
+                        || path.iter().skip(1).any(|name| opens(name))),
+                sensitive: name.span.len() == 5 && is_marked_sensitive(self.bytes, &span),
+            };
             if let Some((kind, why)) = judge(&place, value).filter(|_| !near.is_encrypted()) {
                 let (class, seen) = (Class::Likely, Seen::Generic);
                 self.found.push(Candidate { span, kind, class, name: scalar.name, why, seen, mark: 0 });

@@ -7,7 +7,7 @@ use super::{
     name::{self, Says, says_below},
     parse::Quote,
     placeholder::is_placeholder,
-    random::{is_random, is_words},
+    random::{entropy, is_random, is_words},
     reference::is_reference,
     setting::Setting,
 };
@@ -24,12 +24,35 @@ pub(super) struct Place<'a> {
     pub setting: &'a Setting,
     /// In a comment.
     pub comment: bool,
+    /// It is called `key`, and stands below something that keys open.
+    pub opens: bool,
+    /// The file itself marks it as sensitive.
+    pub sensitive: bool,
+    /// The file holds nothing but secrets.
+    pub vault: bool,
+    /// A user stood before it, with a colon.
+    pub paired: bool,
 }
 
 const PASSWORD: (&str, &str) =
     ("generic-password", "its name says password, and it is neither a reference nor a default");
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A file that is nothing but the value.
+    pub(super) fn of_file(name: &'a [u8]) -> Self {
+        Self {
+            name,
+            parent: b"",
+            quote: Quote::None,
+            setting: &Setting::Config,
+            comment: false,
+            opens: false,
+            sensitive: false,
+            vault: false,
+            paired: false,
+        }
+    }
+
     fn is_plain_config(&self) -> bool {
         *self.setting == Setting::Config && !self.comment
     }
@@ -42,11 +65,32 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
     }
     let says = match says_below(place.parent, place.name) {
         _ if *place.setting == Setting::Passwords => Says::Password,
+        _ if place.paired
+            && (name::is_pair_only(place.name) || is_strong(value) && !value.iter().any(|b| b":/@".contains(b))) =>
+        {
+            Says::Password
+        }
+        _ if name::holds_pairs(place.parent, place.name) => Says::Password,
+        Says::Nothing if place.sensitive => Says::Secret,
+        Says::Nothing
+            if place.vault
+                && (20..=160).contains(&value.len())
+                && is_plain_token(value)
+                && says_below(b"secrets", place.name) == Says::Secret =>
+        {
+            Says::Secret
+        }
+        Says::Nothing if place.opens && value.len() >= 24 && value.iter().all(u8::is_ascii_alphanumeric) => {
+            Says::Secret
+        }
         Says::Nothing => return None,
         says => says,
     };
     let unless_id = says == Says::Secret && *place.setting == Setting::Config && !place.comment && is_uuid(value);
     if value.iter().any(u8::is_ascii_whitespace) {
+        if says == Says::Secret && place.quote != Quote::None && is_noise(value) {
+            return Some(("generic-secret", "its name says secret, and it looks generated"));
+        }
         let phrase = says == Says::Password && place.is_plain_config() && is_phrase(value);
         return phrase.then_some(PASSWORD).filter(|_| !is_reference(value) && !is_placeholder(value, false));
     }
@@ -65,14 +109,20 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
         return None;
     }
     let quoted = place.quote != Quote::None;
-    let generated = is_token(value) && is_random(value);
+    let signs = quoted && value.len() >= 40 && value.iter().all(u8::is_ascii_graphic);
+    let generated = (is_token(value) || signs || is_list(value)) && is_random(value);
     let password = says == Says::Password
         && !place.comment
         && match place.setting {
             Setting::Config => is_password(value),
             Setting::Passwords => true,
             Setting::Prose => is_password(value) && is_strong(value),
-            Setting::Code => quoted && is_password(value) && is_strong(value) && kinds(value) >= 3,
+            Setting::Within => is_password(value) && is_strong(value) && kinds(value) >= 3,
+            Setting::Code => {
+                let capital = u8::from(value.first().is_some_and(u8::is_ascii_uppercase));
+                let mixed = is_strong(value) && kinds(value) + capital >= 3;
+                quoted && is_password(value) && (mixed || (generated && value.len() >= 14))
+            }
             Setting::Sample => false,
         };
     if password {
@@ -82,8 +132,8 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
         Setting::Config | Setting::Passwords => !place.comment || value.len() >= 20,
         Setting::Sample => value.len() >= 20,
         // In running text and code only a clearly generated value counts, and in code a quoted one.
-        Setting::Prose => value.len() >= 20,
-        Setting::Code => value.len() >= 20 && quoted,
+        Setting::Prose | Setting::Within => value.len() >= 20,
+        Setting::Code => (value.len() >= 20 || (value.len() >= 16 && kinds(value) >= 3)) && quoted,
     };
     (clear && (generated || unless_id)).then_some(("generic-secret", "its name says secret, and it looks generated"))
 }
@@ -187,6 +237,27 @@ fn kinds(value: &[u8]) -> u8 {
     let has = |kind: fn(&u8) -> bool| u8::from(value.iter().any(kind));
     let capitals = value.iter().skip(1).any(u8::is_ascii_uppercase);
     has(u8::is_ascii_lowercase) + u8::from(capitals) + has(u8::is_ascii_digit) + has(u8::is_ascii_punctuation)
+}
+
+/// All kinds of characters, blanks among them: the salts that WordPress makes.
+fn is_noise(value: &[u8]) -> bool {
+    value.len() >= 48
+        && value.len() <= 80
+        && kinds(value) == 4
+        && entropy(value) >= 4.5
+        && value.iter().filter(|byte| byte.is_ascii_whitespace()).count() * 8 <= value.len()
+        && value.iter().filter(|byte| byte.is_ascii_punctuation()).count() >= 4
+        && !is_words(value)
+}
+
+/// Letters and digits, and what names have between them.
+fn is_plain_token(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// Tokens with commas between them (`APP_KEYS`).
+fn is_list(value: &[u8]) -> bool {
+    value.contains(&b',') && value.split(|byte| *byte == b',').all(|part| is_token(part) && is_random(part))
 }
 
 /// Only characters that tokens are made of.

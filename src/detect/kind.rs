@@ -64,13 +64,18 @@ const NAMES: &[(FileKind, &[&str])] = &[
             ".gitmodules",
             ".bazelrc",
             ".msmtprc",
+            "caddyfile",
+            "rsyncd.secrets",
+            "userlist.txt",
+            "chap-secrets",
+            "pap-secrets",
             ".muttrc",
             ".offlineimaprc",
             ".mbsyncrc",
             ".sentryclirc",
         ],
     ),
-    (FileKind::Netrc, &[".netrc", "_netrc", "netrc", ".authinfo"]),
+    (FileKind::Netrc, &[".netrc", "_netrc", "netrc", ".authinfo", ".fetchmailrc"]),
     (
         FileKind::Shell,
         &[
@@ -142,7 +147,19 @@ const ENDINGS: &[(FileKind, &[&str])] = &[
     (FileKind::Yaml, &["yml", "yaml", "kubeconfig", "eyaml", "sls"]),
     (
         FileKind::Ini,
-        &["ini", "cfg", "cnf", "conf", "config", "properties", "props", "editorconfig", "desktop", "service"],
+        &[
+            "ini",
+            "cfg",
+            "cnf",
+            "conf",
+            "config",
+            "properties",
+            "props",
+            "editorconfig",
+            "desktop",
+            "service",
+            "nmconnection",
+        ],
     ),
     (FileKind::Netrc, &["netrc"]),
     (
@@ -182,8 +199,13 @@ impl FileKind {
     /// The kind of the file at `path` with this content: XML has many names (`web.config`, `app.props`), and is text.
     pub fn of_file(path: &str, bytes: &[u8]) -> Self {
         let kind = Self::of(path);
-        let xml = || bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start().starts_with(b"<");
-        if kind == Self::Ini && xml() { Self::Text } else { kind }
+        let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
+        // Apache and Fluentd have sections that look like elements.
+        let xml = match path.ends_with(".conf") {
+            true => text.starts_with(b"<?xml") || text.starts_with(b"<!"),
+            false => text.starts_with(b"<"),
+        };
+        if kind == Self::Ini && xml { Self::Text } else { kind }
     }
 
     /// The kind of the file at `path`, by its last one or two components.
@@ -194,7 +216,11 @@ impl FileKind {
         let folder = parts.next().unwrap_or_default();
         let plain = without_copy(name);
         // `.env.local` and `.env.production` both are, and so is `.env.json`, whatever it means to be.
-        if plain == ".env" || name.starts_with(".env.") || name.starts_with("env.") && !name.contains(".json") {
+        let ending = plain.rsplit_once('.').map_or("", |(_, ending)| ending);
+        let code = matches!(ending, "php" | "ts" | "js" | "mjs" | "cjs" | "tsx" | "py" | "rb" | "rs" | "go" | "d");
+        if plain == ".env"
+            || !code && (name.starts_with(".env.") || name.starts_with("env.") && !name.contains(".json"))
+        {
             return Self::Dotenv;
         }
         for name in [name, plain] {

@@ -30,7 +30,62 @@ pub(super) fn document(bytes: &[u8], places: impl Iterator<Item = usize>) -> Doc
         }
         let line = line_at(bytes, at);
         end = line.end.max(at + 1);
+        let heading = heading(bytes, &line).and_then(|span| document.heading(span));
+        let known = document.names.len();
         parse::text::assignments(bytes, line, false, &mut document);
+        document.put_below(heading, known);
+    }
+    document
+}
+
+/// The name that opens the line before, of a line that begins with a bare `key`: `'crypt' => [`.
+fn heading(bytes: &[u8], line: &Range<usize>) -> Option<Range<usize>> {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let first = bytes.get(line.clone())?.iter().skip_while(|byte| !word(byte)).take(4);
+    if !first.copied().take_while(word).eq(*b"key") {
+        return None;
+    }
+    let before = line_at(bytes, line.start.checked_sub(1)?);
+    let text = bytes.get(before.clone())?.trim_ascii_end();
+    if !matches!(text.last(), Some(b'[' | b'{' | b'(')) {
+        return None;
+    }
+    let start = before.start + text.iter().position(word)?;
+    let length = bytes.get(start..)?.iter().take_while(|byte| word(byte)).count();
+    Some(start..start + length)
+}
+
+/// The assignments within values of several words, and in the query of a URL, on the lines of these places: commands
+/// of a CI file, cells of a notebook.
+pub(super) fn inside(bytes: &[u8], document: &Document, places: impl Iterator<Item = usize>) -> Document {
+    let mut inner = Document::default();
+    let mut end = 0;
+    for at in places {
+        if at < end {
+            continue;
+        }
+        let Some(scalar) = document.scalar_at(at) else { continue };
+        let line = line_at(bytes, at);
+        let part = line.start.max(scalar.span.start).max(end)..line.end.min(scalar.span.end);
+        end = part.end.max(at + 1);
+        let text = bytes.get(part.clone()).unwrap_or_default();
+        if text.iter().any(u8::is_ascii_whitespace) || (text.contains(&b'?') && text.contains(&b'=')) {
+            parse::text::assignments(bytes, part, scalar.comment, &mut inner);
+        }
+    }
+    inner
+}
+
+/// The assignments on all lines: of a file that its parser gave up.
+pub(super) fn whole(bytes: &[u8]) -> Document {
+    let mut document = Document::default();
+    let mut start = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.trim_ascii();
+        let comment = text.starts_with(b"#") || text.starts_with(b"//");
+        let end = start + line.len();
+        parse::text::assignments(bytes, start..end - usize::from(line.ends_with(b"\n")), comment, &mut document);
+        start = end;
     }
     document
 }

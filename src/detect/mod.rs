@@ -4,6 +4,7 @@
 //! secret. Pure: it opens no file, keeps no text, and no input makes it fail. It never says what to do about a
 //! finding; that is `quarantine`'s.
 
+mod around;
 pub mod check;
 mod choice;
 mod decoy;
@@ -13,6 +14,7 @@ mod generic;
 pub mod kind;
 mod lines;
 mod name;
+mod name_words;
 mod near;
 pub mod parse;
 mod placeholder;

@@ -4,6 +4,8 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use super::{name_words::Words, rule};
+
 /// What a name promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
@@ -40,7 +42,6 @@ const KEYS: &[&str] = &[
     "account",
     "root",
     "server",
-    "client",
     "write",
     "ingest",
     "integration",
@@ -53,12 +54,15 @@ const KEYS: &[&str] = &[
     "hmac",
     "webhook",
     "deploy",
-    "project",
     "user",
     "personal",
+    "validation",
+    "decryption",
+    "preshared",
     "security",
     "crypt",
     "cipher",
+    "des",
     "aes",
     "fernet",
     "proxy",
@@ -81,14 +85,14 @@ const SECRETS: &[&str] = &[
     "hmac",
     "cookie",
     "sas",
-    "psk",
     "mnemonic",
+    "encrypt",
     "pepper",
 ];
 /// Parts of words that name a secret.
 const SECRET_PARTS: &[&str] = &["secret", "apikey", "accesskey", "authkey", "privatekey", "secretkey"];
 /// Parts of words that name a password.
-const PASSWORD_PARTS: &[&str] = &["password", "passwd", "passphrase", "passcode", "passwort"];
+const PASSWORD_PARTS: &[&str] = &["password", "passwd", "passphrase", "passcode", "passwort", "authtok"];
 /// Words that end like `pass` and are none.
 const NO_PASS: &[&str] = &["compass", "bypass", "encompass", "surpass", "trespass"];
 /// Words that say wherever they stand that the value is no secret.
@@ -101,6 +105,7 @@ const NEVER: &[&str] = &[
     "page",
     "hash",
     "hashed",
+    "checksum",
     "tokenizer",
     "num",
     "per",
@@ -109,8 +114,93 @@ const NEVER: &[&str] = &[
     "foreign",
     "existing",
 ];
+/// Words before `key` that make it a public one, or one of data: of a site, of a table, of a lookup.
+const PUBLIC_KEYS: &[&str] = &[
+    "site",
+    "anon",
+    "subscribe",
+    "search",
+    "project",
+    "client",
+    "partition",
+    "sort",
+    "range",
+    "unique",
+    "lookup",
+    "index",
+    "object",
+    "config",
+    "feature",
+    "flag",
+    "route",
+    "widget",
+    "browser",
+    "row",
+    "shard",
+    "group",
+    "dedup",
+    "dedupe",
+    "idempotency",
+    "routing",
+    "translation",
+    "i18n",
+    "registry",
+    "issue",
+    "jira",
+    "sonar",
+    "blob",
+    "lock",
+    "hot",
+];
 /// Names of maps that hold nothing but secrets.
-const VAULTS: &[&str] = &["secrets", "credentials", "passwords", "apikeys", "tokens"];
+const VAULTS: &[&str] =
+    &["secrets", "credentials", "passwords", "apikeys", "tokens", "secret", "creds", "apikey", "oauth", "bearer"];
+/// Names that say nothing themselves: what they hold is what the name above them says.
+const CARRIERS: &[&str] = &[
+    "value",
+    "result",
+    "content",
+    "contents",
+    "data",
+    "plaintext",
+    "string",
+    "stringvalue",
+    "secretstring",
+    "raw",
+    "attributes",
+    "instances",
+    "current",
+    "text",
+];
+/// Words of a map's name that make a bare `key` in it one that opens something.
+const OPENERS: &[&str] = &["auth", "api", "apis", "provider", "providers", "credentials", "credential", "integrations"];
+
+/// Who issues keys, as rules name them, in lower-case letters and digits.
+static ISSUERS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect();
+    rule::all().iter().map(|rule| plain(rule.provider)).collect()
+});
+
+/// Whether what is called so is what the name above it says.
+pub(super) fn is_carrier(name: &[u8]) -> bool {
+    name.len() <= 12 && CARRIERS.iter().any(|carrier| name.eq_ignore_ascii_case(carrier.as_bytes()))
+}
+
+/// Whether a `key` below this name opens something: it is named after an issuer, or says so.
+pub(super) fn opens(above: &[u8]) -> bool {
+    let words = Words::of(above);
+    if words.iter().any(|word| NEVER.contains(&word)) {
+        return false;
+    }
+    let plain: String = words.iter().collect();
+    words.iter().any(|word| OPENERS.contains(&word)) || ISSUERS.contains(&plain)
+}
+
+/// Whether a file or a map of this name holds nothing but secrets.
+pub(super) fn is_vault(name: &[u8]) -> bool {
+    let words = Words::of(name);
+    VAULTS.contains(&words.last()) || is_key_ring(&words) || (words.last() == "keys" && words.len() == 1)
+}
 
 /// What a key says below its parent: `auth.key` is an `auth_key`, and all that is in `secrets` is one.
 pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
@@ -119,10 +209,45 @@ pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
     let words = Words::of(name);
     let negated = || NEITHER.contains(words.last()) || words.iter().any(|word| NEVER.contains(&word));
     let key = words.len() == 1 && words.last() == "key" && KEYS.contains(&parent.last());
+    let says_key = matches!(words.last(), "key" | "keys" | "salt") && words.nth_last(1) != "public";
     match says {
-        Says::Nothing if key || (VAULTS.contains(&parent.last()) && !negated()) => Says::Secret,
+        Says::Nothing if says_key && matches!(parent.last(), "encryption" | "crypt" | "cipher") => Says::Secret,
+        Says::Nothing if key || ((VAULTS.contains(&parent.last()) || is_key_ring(&parent)) && !negated()) => {
+            Says::Secret
+        }
         says => says,
     }
+}
+
+/// Whether the name says that the value may be given away.
+pub(super) fn is_public(name: &[u8]) -> bool {
+    Words::of(name).iter().any(|word| matches!(word, "public" | "publishable"))
+}
+
+/// Whether the map or the list holds users, each with a password.
+pub(super) fn holds_pairs(parent: &[u8], name: &[u8]) -> bool {
+    is_basic(&Words::of(parent)) && !NEITHER.contains(Words::of(name).last())
+}
+
+/// Whether the value may be a user and a password, with a colon between.
+pub(super) fn is_pair(name: &[u8]) -> bool {
+    is_pair_only(name) || matches!(Words::of(name).last(), "auth" | "user" | "userinfo")
+}
+
+/// Whether the value can be nothing else than such a pair.
+pub(super) fn is_pair_only(name: &[u8]) -> bool {
+    let words = Words::of(name);
+    let bundler = words.nth(0) == "bundle" && name.windows(2).any(|two| two == b"__");
+    is_basic(&words) || bundler || matches!(words.last(), "userpwd" | "userpass" | "ident")
+}
+
+fn is_basic(words: &Words) -> bool {
+    words.last() == "basicauth" || (words.nth_last(1) == "basic" && words.last() == "auth")
+}
+
+/// `api_keys`, `provider-keys`.
+fn is_key_ring(words: &Words) -> bool {
+    words.last() == "keys" && (KEYS.contains(&words.nth_last(1)) || words.nth_last(1) == "provider")
 }
 
 /// Whether the name is that of a password and of nothing that belongs to one.
@@ -138,6 +263,8 @@ pub(super) fn says(name: &[u8]) -> Says {
     let last = words.last();
     let password = words.iter().any(|word| matches!(word, "pwd" | "pass" | "pw") || holds(word, PASSWORD_PARTS))
         || last.ends_with("pwd")
+        || (last.ends_with("pw") && last.len() > 3)
+        || matches!(last, "masterauth" | "psk")
         || (last.ends_with("pass") && !NO_PASS.contains(&last));
     let says = match (password, password || is_secret(&words, name)) {
         (true, _) => Says::Password,
@@ -160,6 +287,10 @@ fn is_secret(words: &Words, name: &[u8]) -> bool {
     if words.iter().any(|word| holds(word, SECRET_PARTS)) || SECRETS.contains(&last) {
         return true;
     }
+    // Paddle's and Datadog's are made for browsers.
+    if last == "token" && words.nth_last(1) == "client" {
+        return false;
+    }
     if last.ends_with("token") || last == "tokens" || (has("token") && !has("count")) {
         return true;
     }
@@ -170,82 +301,13 @@ fn is_secret(words: &Words, name: &[u8]) -> bool {
     // Laravel's `APP_KEY` is a secret; `PUSHER_APP_KEY` is half of a pair, and names its app.
     let app = matches!(before, "app" | "application") && words.len() > 2;
     if last == "key" || last == "keys" {
-        return !app && !matches!(before, "site" | "anon") && (KEYS.contains(&before) || is_env(name));
+        return !app && !PUBLIC_KEYS.contains(&before) && (KEYS.contains(&before) || is_env(name));
     }
     last.strip_suffix("key").is_some_and(|stem| KEYS.contains(&stem))
 }
 
 fn holds(word: &str, parts: &[&str]) -> bool {
     parts.iter().any(|part| word.contains(part))
-}
-
-/// The words of a name, in lower case: `apiKey`, `API_KEY` and `api-key` are the same two. On the stack: every
-/// name of every file is read.
-struct Words {
-    lower: [u8; Words::BYTES],
-    /// Where each word ends in `lower`.
-    ends: [u8; Words::COUNT],
-    count: usize,
-}
-
-impl Words {
-    const BYTES: usize = 96;
-    const COUNT: usize = 16;
-
-    /// Of a long name the end counts.
-    fn of(name: &[u8]) -> Self {
-        let name = name.get(name.len().saturating_sub(Self::BYTES)..).unwrap_or_default();
-        let mut words = Self { lower: [0; Self::BYTES], ends: [0; Self::COUNT], count: 0 };
-        let mut before = b' ';
-        let mut length = 0u8;
-        for (at, byte) in name.iter().enumerate() {
-            if !byte.is_ascii_alphanumeric() {
-                before = b' ';
-                continue;
-            }
-            let next_is_lower = name.get(at + 1).is_some_and(u8::is_ascii_lowercase);
-            let begins = !before.is_ascii_alphanumeric()
-                || (byte.is_ascii_uppercase()
-                    && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && next_is_lower)));
-            if begins && words.count < Self::COUNT {
-                words.count += 1;
-            }
-            if let (Some(place), Some(end)) =
-                (words.lower.get_mut(usize::from(length)), words.ends.get_mut(words.count.saturating_sub(1)))
-            {
-                *place = byte.to_ascii_lowercase();
-                length += 1;
-                *end = length;
-            }
-            before = *byte;
-        }
-        words
-    }
-
-    fn len(&self) -> usize {
-        self.count
-    }
-
-    fn nth(&self, index: usize) -> &str {
-        let end = self.ends.get(index).copied().unwrap_or_default();
-        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
-        self.lower
-            .get(usize::from(start)..usize::from(end))
-            .and_then(|word| str::from_utf8(word).ok())
-            .unwrap_or_default()
-    }
-
-    fn nth_last(&self, index: usize) -> &str {
-        self.count.checked_sub(index + 1).map(|index| self.nth(index)).unwrap_or_default()
-    }
-
-    fn last(&self) -> &str {
-        self.nth_last(0)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.count).map(|index| self.nth(index))
-    }
 }
 
 /// `OPENAI_KEY`: in an environment variable a key is a secret, in code it may be anything.

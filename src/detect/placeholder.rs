@@ -4,8 +4,13 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-/// Words that no generated secret has, but for a chance that their length makes negligible.
-static STRONG: LazyLock<Vec<&str>> = LazyLock::new(|| super::words(include_str!("../../data/words/placeholders.txt")));
+use super::words::Words;
+
+/// Words that no generated secret has, but for a chance that their length makes negligible, each with its length.
+static STRONG: LazyLock<Words<usize>> = LazyLock::new(|| {
+    let words = super::words(include_str!("../../data/words/placeholders.txt"));
+    Words::new(words.into_iter().map(|word| (word, word.len())).collect())
+});
 
 /// What a default or weak sample password is put together from.
 static WEAK: LazyLock<HashSet<&str>> =
@@ -18,16 +23,29 @@ const LONGEST: usize = 14;
 /// chance does not make count then.
 pub(super) fn is_placeholder(value: &[u8], generated: bool) -> bool {
     let lower = value.to_ascii_lowercase();
-    let has = |word: &str| word.len() <= lower.len() && lower.windows(word.len()).any(|part| part == word.as_bytes());
+    let mut longest = 0;
+    STRONG.find(&lower, |_, length| longest = longest.max(length));
     if generated {
         // In a long random value a word of five letters may stand by chance; a longer one, or a run, does not.
-        return STRONG.iter().any(|word| word.len() >= 6 && has(word))
-            || has("xxxxx")
-            || has("*****")
-            || has(".....")
-            || is_run(&lower, 10);
+        let rows: [&[u8]; 3] = [b"xxxxx", b"*****", b"....."];
+        return longest >= 6 || lower.windows(5).any(|five| rows.contains(&five)) || is_run(&lower, 10);
     }
-    STRONG.iter().any(|word| has(word)) || is_run(&lower, 7) || is_weak(&lower) || value.contains(&b'\xe2')
+    longest > 0 || is_run(&lower, 7) || (is_weak(&lower) && !is_chosen(value)) || value.contains(&b'\xe2')
+}
+
+/// Whether a person chose it, weak as it is: `Admin@2023`, and not `Password123`, which stands for any.
+fn is_chosen(value: &[u8]) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let has = |word: &str| lower.windows(word.len()).any(|part| part == word.as_bytes());
+    let year = lower
+        .windows(4)
+        .any(|four| matches!(four, [b'1', b'9', ..] | [b'2', b'0', ..]) && four.iter().all(u8::is_ascii_digit));
+    value.len() >= 8
+        && year
+        && value.iter().any(u8::is_ascii_uppercase)
+        && !["pass", "change", "example", "test", "demo", "your", "secret", "placeholder", "sample", "dummy"]
+            .iter()
+            .any(|word| has(word))
 }
 
 /// Whether it is put together from nothing but words that stand for a secret: `postgres`, `my-secret-token-123`.

@@ -33,7 +33,7 @@ pub(super) fn is_reference(value: &[u8]) -> bool {
         b'!' => value.get(1).is_some_and(|next| next.is_ascii_alphabetic()) && value.contains(&b' '),
         b'/' | b'~' | b'.' => is_path(value),
         b'*' | b'&' => is_name(value.get(1..).unwrap_or_default()),
-        _ => starts_with_scheme(value) || holds_a_variable(value) || crate::token::looks_like(value),
+        _ => is_md5(value) || starts_with_scheme(value) || holds_a_variable(value) || crate::token::looks_like(value),
     }
 }
 
@@ -62,9 +62,14 @@ fn is_name(text: &[u8]) -> bool {
 
 /// crypt(5): `$id$salt$hash`, bcrypt's among them.
 fn is_crypt_hash(value: &[u8]) -> bool {
-    ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$", "$y$", "$argon2", "$apr1$", "$pbkdf2", "$scrypt"]
+    ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$7$", "$6$", "$y$", "$argon2", "$apr1$", "$pbkdf2", "$scrypt"]
         .iter()
         .any(|mark| value.starts_with(mark.as_bytes()))
+}
+
+/// PostgreSQL's older form of a hashed password.
+fn is_md5(value: &[u8]) -> bool {
+    value.len() == 35 && value.strip_prefix(b"md5").is_some_and(|rest| rest.iter().all(u8::is_ascii_hexdigit))
 }
 
 fn is_path(value: &[u8]) -> bool {

@@ -16,6 +16,8 @@ pub(super) enum Setting {
     Passwords,
     /// Prose and markup.
     Prose,
+    /// Commands and text within a value of a config file.
+    Within,
     /// Program code.
     Code,
 }
@@ -26,7 +28,7 @@ const CODE: &[&str] = &[
     "groovy", "gradle", "rb", "erb", "php", "c", "h", "cc", "cpp", "cxx", "hpp", "cs", "fs", "vb", "swift", "m", "mm",
     "dart", "lua", "pl", "pm", "r", "jl", "ex", "exs", "erl", "hs", "clj", "elm", "ml", "nim", "zig", "v", "sol",
     "sql", "vue", "svelte", "astro", "html", "htm", "css", "scss", "sass", "less", "graphql", "proto", "cmake", "nix",
-    "ps1", "psm1", "psd1", "bat", "cmd", "map", "lock", "sum", "mod", "snap",
+    "ps1", "psm1", "psd1", "map", "lock", "sum", "mod", "snap",
 ];
 
 /// Parts of a name that mean a sample.
@@ -46,11 +48,22 @@ impl Setting {
         let folders = || parts.clone().take(2);
         if kind == FileKind::Text {
             let code = name.rsplit_once('.').is_some_and(|(_, ending)| CODE.contains(&ending));
-            return if code { Self::Code } else { Self::Prose };
+            // XML has no parser, and its elements and attributes are names like those of any config file.
+            let xml = ["xml", "config", "props", "plist", "targets"]
+                .iter()
+                .any(|ending| name.ends_with(&format!(".{ending}")));
+            let labels = name == "strings.xml" || has(name, SAMPLES) || has(name, LABELS);
+            return match (code, xml && !labels) {
+                (true, _) => Self::Code,
+                (false, true) => Self::Config,
+                (false, false) => Self::Prose,
+            };
         }
         if has(name, SAMPLES) || has(name, LABELS) || folders().any(|folder| LABELS.contains(&folder)) {
             Self::Sample
-        } else if name.contains("pgpass") {
+        } else if name.contains("pgpass")
+            || matches!(name, "rsyncd.secrets" | "userlist.txt" | "chap-secrets" | "pap-secrets")
+        {
             Self::Passwords
         } else {
             Self::Config

@@ -5,10 +5,12 @@
 
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 /// A UTF-16 file's units as bytes.
 pub(super) struct Wide {
     /// One byte per unit; what is not ASCII is 0xFF.
-    pub bytes: Vec<u8>,
+    pub bytes: Zeroizing<Vec<u8>>,
 }
 
 /// The units of a file that begins with a UTF-16 byte order mark; `None` for any other.
@@ -22,7 +24,7 @@ pub(super) fn narrow(bytes: &[u8]) -> Option<Wide> {
         (false, [low, 0]) | (true, [0, low]) if low.is_ascii() => *low,
         _ => 0xff,
     };
-    Some(Wide { bytes: rest.chunks_exact(2).map(unit).collect() })
+    Some(Wide { bytes: Zeroizing::new(rest.chunks_exact(2).map(unit).collect()) })
 }
 
 impl Wide {
@@ -40,7 +42,7 @@ mod tests {
     fn there_and_back() {
         let text: Vec<u8> = [0xfeff_u16].into_iter().chain("a=é1".encode_utf16()).flat_map(u16::to_le_bytes).collect();
         let wide = narrow(&text).unwrap();
-        assert_eq!(wide.bytes, b"a=\xff1");
+        assert_eq!(*wide.bytes, b"a=\xff1");
         assert_eq!(text[wide.widen(&(3..4))], [b'1', 0]);
         assert!(narrow(b"a=1").is_none());
     }

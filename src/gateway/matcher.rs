@@ -120,7 +120,7 @@ fn refusal(asked: Asked<'_>, pass: &Pass, needed: &[Allowed]) -> Error {
         pass.resources,
         words.join(" or ")
     );
-    Error::new(Code::OutsideScope, detail).hint(format!("ask for it: hallpass mint {}:{first}", pass.issuer))
+    Error::new(Code::OutsideScope, detail).hint(format!("ask for it: hallpass mint {}:{first}", pass.holder.issuer))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -56,6 +56,11 @@ pub trait Backend: 'static {
     fn port(&self) -> Option<u16>;
     /// Who holds this token. Errors: `TokenInvalid`, `TokenExpired`, `TokenRevoked`, `TokenUsedUp`.
     fn admit(&self, token: TokenHash) -> Result<Rc<Pass>, Error>;
+    /// Whose token it is or was, working or not, as far as that is still known: for the record of a refusal.
+    fn holder(&self, token: TokenHash) -> Option<Holder> {
+        let _ = token;
+        None
+    }
     /// What the caller's task may do on this route: for clients of `gateway.sock` that hold no token.
     fn admit_caller(&self, caller: &Self::Peer, route: &str) -> impl Future<Output = Result<Rc<Pass>, Error>>;
     /// A text came where a token would, and is none of ours; it is refused whatever this does.
@@ -72,12 +77,12 @@ pub trait Backend: 'static {
     /// The real key.
     fn credential(&self, pass: &Pass) -> impl Future<Output = Result<Secret, Error>>;
     /// Puts a request on record; called once for each, when its answer's head is known.
-    fn record(&self, pass: Option<&Pass>, outcome: &Outcome<'_>);
+    fn record(&self, holder: Option<&Holder>, outcome: &Outcome<'_>);
 }
 
-/// What a token, or a caller's task, may do at the gateway.
-#[derive(Clone, Debug)]
-pub struct Pass {
+/// Whose a token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
     /// The lease's id.
     pub lease: String,
     /// Who.
@@ -88,6 +93,13 @@ pub struct Pass {
     pub task: Option<String>,
     /// The issuer: upstream connections are never shared between two of them.
     pub issuer: String,
+}
+
+/// What a token, or a caller's task, may do at the gateway.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// Whose it is.
+    pub holder: Holder,
     /// The route it works on, and no other.
     pub route: String,
     /// The upstream, where it is not the route's own.

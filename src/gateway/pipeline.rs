@@ -96,6 +96,9 @@ async fn forward<B: Backend>(
         let mut unknown = |text: &[u8]| backend.unknown(text, peer);
         token_place::find(request.headers(), target.query(), &route.auth, &mut unknown)?
     };
+    if let Presented::Token(hash) = presented {
+        trail.token = Some(hash);
+    }
     let pass = admit(backend, peer, presented, &route.name).await?;
     trail.pass = Some(Rc::clone(&pass));
     if pass.route != route.name {
@@ -114,7 +117,7 @@ async fn forward<B: Backend>(
     let body = judged_body(incoming, &parts, &pass, &allowed, websocket, target.query()).await?;
     let mut headers = headers::forwarded(std::mem::take(&mut parts.headers), &routes.key_headers)?;
     let base_url = base_url(entry, &pass)?;
-    let upstream = gateway.upstreams.get(&pass.issuer, base_url, route.allow_private, port)?;
+    let upstream = gateway.upstreams.get(&pass.holder.issuer, base_url, route.allow_private, port)?;
 
     backend.spend(&pass)?;
     trail.spent = true;
@@ -253,7 +256,7 @@ fn base_url<'a>(entry: &'a Entry, pass: &'a Pass) -> Result<&'a str, Error> {
         Some(own) => Ok(own),
         None if entry.route.needs_base_url() => {
             Err(Error::new(Code::Config, format!("the route {} needs a base URL of its own", entry.route.name))
-                .hint(format!("write it to the config: [issuer.{}] base_url = \"https://...\"", pass.issuer)))
+                .hint(format!("write it to the config: [issuer.{}] base_url = \"https://...\"", pass.holder.issuer)))
         }
         None => Ok(&entry.route.base_url),
     }
@@ -265,6 +268,7 @@ struct Trail<B: Backend> {
     method: http::Method,
     route: Option<String>,
     path: String,
+    token: Option<TokenHash>,
     pass: Option<Rc<Pass>>,
     scope: Option<Scope>,
     resource: Option<Resource>,
@@ -281,6 +285,7 @@ impl<B: Backend> Trail<B> {
             method: http::Method::GET,
             route: None,
             path: String::new(),
+            token: None,
             pass: None,
             scope: None,
             resource: None,
@@ -293,8 +298,10 @@ impl<B: Backend> Trail<B> {
 
     fn close(&mut self, status: u16) {
         self.closed = true;
+        // A token that ended, or is used up, is refused under the name of whoever it was given to.
+        let refused = if self.pass.is_none() { self.token.and_then(|token| self.backend.holder(token)) } else { None };
         self.backend.record(
-            self.pass.as_deref(),
+            self.pass.as_deref().map(|pass| &pass.holder).or(refused.as_ref()),
             &Outcome {
                 route: self.route.as_deref(),
                 method: self.method.as_str(),

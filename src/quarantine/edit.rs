@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::detect::{
     kind::FileKind,
@@ -15,14 +16,14 @@ use crate::detect::{
 
 /// A file with its spans replaced.
 pub(super) struct Edited {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
     /// Where the new texts stand, in the order of the edits.
     pub(super) spans: Vec<Range<usize>>,
 }
 
 /// Replaces each span by its text. The spans are in order, not empty and do not overlap; else `None`.
 pub(super) fn apply<'a>(old: &[u8], edits: impl IntoIterator<Item = (Range<usize>, &'a [u8])>) -> Option<Edited> {
-    let mut edited = Edited { bytes: Vec::with_capacity(old.len()), spans: Vec::new() };
+    let mut edited = Edited { bytes: Zeroizing::new(Vec::with_capacity(old.len())), spans: Vec::new() };
     let mut from = 0;
     for (span, text) in edits {
         if span.is_empty() || span.start < from {
@@ -177,7 +178,7 @@ mod tests {
     fn only_the_spans_change_and_bad_spans_are_refused() {
         let old = b"\xef\xbb\xbfA=one\r\nB=two\xff\r\n";
         let edited = apply(old, [(5..8, &b"x"[..]), (12..15, &b"longer"[..])]).unwrap();
-        assert_eq!(edited.bytes, b"\xef\xbb\xbfA=x\r\nB=longer\xff\r\n");
+        assert_eq!(*edited.bytes, b"\xef\xbb\xbfA=x\r\nB=longer\xff\r\n");
         assert_eq!(edited.spans, [5..6, 10..16]);
         for bad in [[(5..8, &b"x"[..]), (7..9, &b"y"[..])], [(5..5, b"x"), (7..9, b"y")], [(5..8, b"x"), (9..99, b"y")]]
         {

@@ -8,6 +8,8 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
+use zeroize::Zeroizing;
+
 use super::{
     error::TakeError,
     place::{Look, Place, stamp},
@@ -43,7 +45,7 @@ pub(super) fn write_in_place(
         Asked::Held(hold) => Some(hold),
         Asked::Busy | Asked::Unknown => None,
     };
-    let mut now = Vec::with_capacity(old.bytes.len());
+    let mut now = Zeroizing::new(Vec::with_capacity(old.bytes.len() + 1));
     file.read_to_end(&mut now).map_err(|error| Before(TakeError::Io { doing: "reading the file", error }))?;
     if now != old.bytes || !stamp(&file).is_ok_and(|now| now == old.stamp) {
         return Err(Before(TakeError::Changed));

@@ -18,6 +18,7 @@ use rustix::{
     fs::{AtFlags, Mode, OFlags, openat, unlinkat},
     io::{Errno, retry_on_intr},
 };
+use zeroize::Zeroizing;
 
 use super::{edit::Print, error::TakeError, item::Change};
 use crate::sys;
@@ -37,7 +38,7 @@ pub(super) struct Place {
 /// What it was when it was read.
 #[derive(Debug)]
 pub(super) struct Look {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) stamp: Stamp,
     pub(super) mode: u32,
     pub(super) uid: u32,
@@ -214,7 +215,9 @@ fn stamp_of(metadata: &std::fs::Metadata) -> Stamp {
 }
 
 fn look(mut file: File) -> io::Result<Look> {
-    let mut bytes = Vec::new();
+    // Room for all of it: a vector that grows leaves its old memory as it is.
+    let room = usize::try_from(file.metadata()?.len().min(MOST)).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));
     (&mut file).take(MOST + 1).read_to_end(&mut bytes)?;
     // After reading: a write in between is seen as a later stamp and a length that does not fit.
     let metadata = file.metadata()?;

@@ -3,6 +3,8 @@
 //! Owns the judgement on a file that is found after a crash: the old one, the new one, half of each, or something
 //! else that somebody wrote since. Nothing is removed from the vault unless the secret is seen in the file.
 
+use zeroize::Zeroizing;
+
 use super::{
     Quarantine,
     edit::apply,
@@ -116,7 +118,7 @@ impl Quarantine {
         item: &Item,
         change: &Change,
         in_place: bool,
-        rebuild: impl FnOnce(&Self, &[u8]) -> Result<Option<Vec<u8>>, VaultError>,
+        rebuild: impl FnOnce(&Self, &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError>,
     ) -> Result<Found, TakeError> {
         let place = match Place::at(item.target.clone()) {
             Ok(place) => place,
@@ -136,7 +138,7 @@ impl Quarantine {
                 let old = if change.after.fits(&file.bytes) { None } else { rebuild(self, &other.bytes)? };
                 if change.after.fits(&file.bytes) {
                     Found::New
-                } else if is_mix(&file.bytes, old.as_deref(), &other.bytes) {
+                } else if is_mix(&file.bytes, old.as_ref().map(|old| old.as_slice()), &other.bytes) {
                     finish(&place, &other.bytes)?;
                     Found::New
                 } else {
@@ -215,7 +217,7 @@ impl Quarantine {
 }
 
 /// The new content with the secrets in it again.
-pub(super) fn with_secrets(holes: &[Hole], new: &[u8], raw: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn with_secrets(holes: &[Hole], new: &[u8], raw: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut from = 0;
     let mut edits = Vec::with_capacity(holes.len());
     for hole in holes {

@@ -29,7 +29,7 @@ use crate::{
     detect::{Class, Detector, Finding, fingerprint::Fingerprints},
     quarantine::is_beside,
 };
-use read::{Read, Unread};
+use read::{Buffer, Limits, Unread};
 
 /// One finding, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -113,7 +113,7 @@ impl Scan<'_> {
     pub fn paths(&self, paths: &[PathBuf]) -> Report {
         let report = Mutex::new(Report::default());
         let allow = allow::Files::default();
-        walk::files(paths, &|path| self.one(path, &allow, &report), &|path, why| {
+        walk::files(paths, &|path, buffer| self.one(path, buffer, &allow, &report), &|path, why| {
             lock(&report).unreadable.push((path, why));
         });
         let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -126,28 +126,31 @@ impl Scan<'_> {
         report
     }
 
-    fn one(&self, path: &Path, allow: &allow::Files, report: &Mutex<Report>) {
+    fn one(&self, path: &Path, buffer: &mut Buffer, allow: &allow::Files, report: &Mutex<Report>) {
         if path.file_name().is_some_and(is_beside) {
             lock(report).unreadable.push((path.to_path_buf(), CUT_OFF.into()));
             return;
         }
-        let bytes = match read::file(path, self.max_size) {
-            Ok(Read { bytes, .. }) => bytes,
+        match read::file(path, Limits { size: self.max_size, network: true }, buffer) {
+            // A log that is written on and on is looked at as far as it came.
+            Ok(()) | Err(Unread::Changing) => {}
             Err(why) => {
                 let mut report = lock(report);
                 match why {
+                    Unread::Gone => {}
                     Unread::Binary => report.binary += 1,
                     Unread::Huge => report.huge += 1,
                     Unread::Special => report.special += 1,
-                    Unread::Failed(e) => report.unreadable.push((path.to_path_buf(), e.to_string())),
+                    why => report.unreadable.push((path.to_path_buf(), why.to_string())),
                 }
                 return;
             }
-        };
+        }
+        let bytes = buffer.bytes();
         self.progress.files.fetch_add(1, Ordering::Relaxed);
         self.progress.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        let found = self.bytes(path, &bytes);
-        let (kept, allowed): (Vec<_>, Vec<_>) = found.into_iter().partition(|finding| !allow.allows(finding, &bytes));
+        let found = self.bytes(path, bytes);
+        let (kept, allowed): (Vec<_>, Vec<_>) = found.into_iter().partition(|finding| !allow.allows(finding, bytes));
         self.progress.found.fetch_add(kept.len() as u64, Ordering::Relaxed);
         let mut report = lock(report);
         report.files += 1;

@@ -12,6 +12,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use zeroize::Zeroizing;
+
 use super::{Report, Reported, Scan, read};
 use crate::{
     api::problem::Code,
@@ -92,7 +94,11 @@ fn staged(raw: &[u8]) -> Vec<Staged> {
 }
 
 /// Gives the content of each to `each`, or `None` where it is larger than `most` bytes.
-fn contents(files: &[Staged], most: u64, mut each: impl FnMut(&Staged, Option<Vec<u8>>) -> Result<()>) -> Result<()> {
+fn contents(
+    files: &[Staged],
+    most: u64,
+    mut each: impl FnMut(&Staged, Option<Zeroizing<Vec<u8>>>) -> Result<()>,
+) -> Result<()> {
     let failed = |e: io::Error| Error::new(Code::Io, format!("git does not answer: {e}")).hint("run it again");
     let mut child = Command::new("git")
         .args(["cat-file", "--batch"])
@@ -116,12 +122,13 @@ fn contents(files: &[Staged], most: u64, mut each: impl FnMut(&Staged, Option<Ve
             };
             // A line end follows the content.
             let mut content = stdout.by_ref().take(size + 1);
-            let mut bytes = Vec::new();
             if size > most {
                 io::copy(&mut content, &mut io::sink()).map_err(failed)?;
                 each(file, None)?;
                 continue;
             }
+            // Room for all of it: a vector that grows leaves its old memory as it is.
+            let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1));
             content.read_to_end(&mut bytes).map_err(failed)?;
             bytes.pop();
             each(file, Some(bytes))?;

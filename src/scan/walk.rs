@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
+use super::read::Buffer;
 use crate::surface;
 
 /// Folders with no files of the user's own: caches, dependencies, build output, git's objects.
@@ -54,17 +55,20 @@ const SKIPPED_INSIDE: &[(&str, &[&str])] = &[
 /// Folders whose configs are looked at although git ignores them, besides those that the surface catalogue names.
 const MORE_CONFIG_FOLDERS: &[&str] = &[".aider", ".crush", ".goose", ".idea", ".kilocode", ".opencode", ".secrets"];
 
-/// Calls `each` for every file, from several threads, and `failed` for what could not be looked at.
-pub fn files(paths: &[PathBuf], each: &(dyn Fn(&Path) + Sync), failed: &(dyn Fn(PathBuf, String) + Sync)) {
+/// Calls `each` for every file, from several threads that have a buffer each, and `failed` for what could not be
+/// looked at.
+pub fn files(paths: &[PathBuf], each: &(dyn Fn(&Path, &mut Buffer) + Sync), failed: &(dyn Fn(PathBuf, String) + Sync)) {
+    let mut buffer = Buffer::default();
     let mut folders = Vec::new();
     for path in paths {
         // A named file is looked at whatever it is called; a link too, since somebody named it.
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => folders.push(path.clone()),
-            Ok(_) => each(path),
+            Ok(_) => each(path, &mut buffer),
             Err(e) => failed(path.clone(), e.to_string()),
         }
     }
+    drop(buffer);
     let Some((first, rest)) = folders.split_first() else { return };
     for ignored_too in [false, true] {
         let mut walk = WalkBuilder::new(first);
@@ -76,11 +80,12 @@ pub fn files(paths: &[PathBuf], each: &(dyn Fn(&Path) + Sync), failed: &(dyn Fn(
         walk.threads(std::thread::available_parallelism().map_or(1, usize::from).min(6));
         walk.filter_entry(|entry| entry.depth() == 0 || !is_skipped(entry));
         walk.build_parallel().run(|| {
+            let mut buffer = Buffer::default();
             Box::new(move |entry| {
                 match entry {
                     // Each walk has its own files, so that none is looked at twice.
                     Ok(entry) if is_file(&entry) && is_kept_on_purpose(entry.path()) == ignored_too => {
-                        each(entry.path())
+                        each(entry.path(), &mut buffer)
                     }
                     Ok(_) => {}
                     Err(e) if ignored_too => drop(e),
@@ -172,7 +177,7 @@ mod tests {
         let seen = Mutex::new(Vec::new());
         files(
             &[root.to_path_buf()],
-            &|path| seen.lock().unwrap().push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
+            &|path, _| seen.lock().unwrap().push(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned()),
             &|path, why| panic!("{path:?}: {why}"),
         );
         let seen = seen.into_inner().unwrap();
@@ -201,7 +206,7 @@ mod tests {
             fs::write(folder.path().join(name), "*").unwrap();
         }
         let seen = Mutex::new(BTreeSet::new());
-        let each = |path: &Path| {
+        let each = |path: &Path, _: &mut Buffer| {
             let name = path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned();
             assert!(seen.lock().unwrap().insert(name), "{path:?} twice");
         };

@@ -140,4 +140,4 @@ pub(super) mod keyring {
 }
 
 /// Left to the system on this platform.
-pub(super) fn release_code() {}
+pub(super) fn release() {}

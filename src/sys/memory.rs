@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
-/// Gives the pages of code back that were needed so far and may not be again soon.
-pub fn release_code() {
-    super::platform::release_code();
+/// Gives back what was needed so far and may not be again soon: pages of the program's file, and what the heap has
+/// free.
+pub fn release() {
+    super::platform::release();
 }
 
 /// Bytes in pages of their own. Clones share the pages; the last one wipes them.

@@ -13,10 +13,9 @@ mod look;
 pub mod names;
 mod pending;
 mod polled;
-mod read;
 mod roots;
 mod rounds;
-mod volume;
+pub mod volume;
 mod walk;
 pub mod wide;
 mod worker;
@@ -31,7 +30,6 @@ use std::{
 
 use inbox::{Inbox, Order};
 pub use pending::Patience;
-pub use read::{Identity, MAX_SIZE, Skip, read_candidate};
 pub use roots::{Mode, Root, Roots};
 pub use rounds::{Rounds, Verdict};
 

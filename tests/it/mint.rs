@@ -84,6 +84,18 @@ fn single_use_is_single_use_also_across_a_kill() {
     assert!(home.works(&once));
     let again = home.through(&once, "GET /up/v1/things", "", b"");
     assert_eq!((again.status, again.code().as_str()), (401, "token_used_up"));
+    let revoked = home.does("mint up:read --as bot --task other");
+    home.run(["lease", "revoke", "--token"], &revoked).ok();
+    assert_eq!(home.through(&revoked, "GET /up/v1/models", "", b"").code(), "token_revoked");
+    let told: Vec<serde_json::Value> = home
+        .does("--json audit query --event gateway.request")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for code in ["token_used_up", "token_revoked"] {
+        let line = told.iter().find(|line| line["code"] == code).unwrap_or_else(|| panic!("{told:?}"));
+        assert_eq!((&line["principal"], line["lease"].is_string()), (&"bot".into(), true), "{line}");
+    }
     let twice = home.does("mint up:read --as bot --uses 2");
     assert!(home.works(&twice));
     home.kill();

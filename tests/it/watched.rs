@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{
     faults::with_file_store,
-    quarantine::{Project, anthropic, likely, unlock, with_passphrase},
+    quarantine::{Project, anthropic, likely, openai, unlock, with_passphrase},
     support::{Home, MEMORY, wait_until},
 };
 
@@ -253,4 +253,27 @@ fn a_whole_disk_or_home_is_refused_before_anything_is_looked_at() {
     assert_eq!(home.json("watch list")["roots"].as_array().unwrap().len(), 0);
     home.does(&format!("watch add --mode off {above}"));
     home.does("watch add --mode off /");
+}
+
+/// The memory of the daemon's pages that are there, in kB, by the member of /proc/PID/status.
+#[cfg(target_os = "linux")]
+fn memory(home: &Home, member: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", home.pid().unwrap())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(member)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_look_took_of_memory_is_given_back_once_it_is_quiet() {
+    const FEW: u64 = 4 * 1024;
+    let (home, project) = (Home::started(), Project::new());
+    watch(&home, &project, "notify");
+    let before = memory(&home, "VmRSS");
+    let text: String = (0..20).map(|n| format!("KEY_{n}={}\nTOKEN_{n}={}\n", anthropic(), openai())).collect();
+    project.write(".env", &text);
+    wait_until("the keys are found", || findings(&home).len() == 40);
+    let most = memory(&home, "VmHWM");
+    assert!(most > before + FEW, "a look takes {most} kB, of {before} before: this test would see nothing");
+    wait_until("the memory is given back", || memory(&home, "VmRSS") < before + FEW);
 }

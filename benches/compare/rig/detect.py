@@ -1,7 +1,8 @@
 """Precision and recall on the labelled set of tests/detect: hallpass beside other scanners.
 
 The integration test expands the set (HALLPASS_LABELLED_SET). A tool's answer is taken as pairs of a file and
-the text that it calls the secret; a tool that hides the text (detect-secrets) is judged by file alone.
+the text that it calls the secret; a tool that hides the text (detect-secrets) or shows whole lines (ripsecrets) is judged by file
+alone.
 """
 
 import json, os, shutil, subprocess, venv
@@ -34,7 +35,7 @@ def rows(ground):
               own["precision"] >= 0.985 and own["recall"] >= 0.95 and own["exact"] >= 0.95)
     tools = tool_folder(ground)
     for name, look in (("betterleaks", betterleaks), ("kingfisher", kingfisher), ("detect-secrets", detect_secrets),
-                       ("secretlint", secretlint)):
+                       ("ripsecrets", ripsecrets), ("secretlint", secretlint)):
         try:
             yield row(f"labelled set, {name}", say(score(labels, texts, look(tools, files, ground))), "", None, "", None)
         except (OSError, subprocess.SubprocessError, ValueError, KeyError, Unmeasured) as why:
@@ -128,3 +129,28 @@ def secretlint(tools, files, ground):
         text = open(one["filePath"], encoding="utf-8", errors="replace", newline="").read()
         found += [(path, text[message["range"][0]:message["range"][1]]) for message in one["messages"]]
     return found
+
+
+def ripsecrets(tools, files, ground):
+    # Named one by one: of a folder it leaves out what is hidden.
+    paths = [os.path.join(base, name) for base, _, names in os.walk(files) for name in names]
+    done = run([ripsecrets_binary(ground), *paths])
+    found = {line.split(":", 1)[0] for line in done.stdout.splitlines()}
+    # It shows the line and not the secret in it.
+    return [(os.path.relpath(path, files), None) for path in sorted(found) if path in paths]
+
+
+def ripsecrets_binary(ground):
+    """Built by the run, once: https://crates.io/crates/ripsecrets"""
+    found = shutil.which("ripsecrets")
+    root = os.path.join(ground.options.cache, "cargo")
+    binary = os.path.join(root, "bin/ripsecrets")
+    if not found and not os.path.exists(binary):
+        try:
+            done = subprocess.run(["cargo", "install", "--quiet", "--locked", "--root", root, "ripsecrets"], capture_output=True,
+                                  text=True, timeout=900)
+        except subprocess.TimeoutExpired:
+            raise Unmeasured("ripsecrets was not built within 15 minutes") from None
+        if done.returncode != 0:
+            raise Unmeasured(f"ripsecrets cannot be built: {done.stderr.strip()[-200:]}")
+    return found or binary

@@ -31,7 +31,7 @@ use crate::{
     },
     detect::{Class, rule},
     error::{Error, Result},
-    principal::{Identity, printable},
+    principal::{Identity, Kind, printable},
     quarantine::{self as engine, Quarantine, Replacement, Take, TakeError},
     sys,
 };
@@ -73,10 +73,11 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
     let _turn = state.credential_turn.lock().await;
     state.audit_ready()?;
     let keeper = state.keeper()?;
+    let named = who.kind != Kind::Service;
     let mut tried: BTreeMap<String, usize> = BTreeMap::new();
     loop {
         let looked = path.to_path_buf();
-        let look = keeper.run(move |worker| worker.look(&looked)).await?;
+        let look = keeper.run(move |worker| worker.look(&looked, named)).await?;
         let seen = state.without_decoys(path, look.seen);
         let (chosen, left): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| {
             let sure = seen.class == Class::Certain || request.likely;

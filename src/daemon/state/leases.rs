@@ -52,8 +52,17 @@ pub struct Leases {
     shared: HashMap<ShareKey, (String, Token)>,
     /// Ended, and not written down yet: the database would take them for alive at the next start.
     unwritten: Vec<Lease>,
-    /// Why the latest tokens that ended do not work any more, oldest first.
-    gone: VecDeque<(TokenHash, Unusable)>,
+    /// The latest that ended, oldest first.
+    gone: VecDeque<Gone>,
+}
+
+/// A lease that ended.
+pub struct Gone {
+    hash: TokenHash,
+    /// Why its token does not work any more.
+    pub why: Unusable,
+    /// What it was.
+    pub lease: Lease,
 }
 
 /// What makes two requests identical.
@@ -108,10 +117,10 @@ impl Leases {
         self.by_hash.get_mut(hash)
     }
 
-    /// Why a token that is not known any more does not work, where it is one of the latest to end. From memory:
+    /// What became of a token that is not known any more, where it is one of the latest to end. From memory:
     /// anybody may ask about any token, so the answer must not cost a look into the database.
-    pub fn why_gone(&self, hash: TokenHash) -> Option<Unusable> {
-        self.gone.iter().rev().find(|(gone, _)| *gone == hash).map(|(_, why)| *why)
+    pub fn gone(&self, hash: TokenHash) -> Option<&Gone> {
+        self.gone.iter().rev().find(|gone| gone.hash == hash)
     }
 
     /// How many are in memory: those that hold, and expired ones that were not swept out yet.
@@ -175,9 +184,9 @@ impl Leases {
             if self.gone.len() >= MOST_GONE {
                 self.gone.pop_front();
             }
-            let expired = reason == EndReason::Expired;
-            self.gone.push_back((live.hash, if expired { Unusable::Expired } else { Unusable::Ended }));
+            let why = if reason == EndReason::Expired { Unusable::Expired } else { Unusable::Ended };
             live.lease.ended = Some(Ended { at_ms, reason });
+            self.gone.push_back(Gone { hash: live.hash, why, lease: live.lease.clone() });
             self.unwritten.push(live.lease);
             queue.extend(children.remove(&id).into_iter().flatten().map(|child| (child, EndReason::ParentEnded)));
             ended.push(id);

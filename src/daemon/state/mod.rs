@@ -275,7 +275,7 @@ impl State {
                         break;
                     }
                 }
-                crate::sys::memory::release_code();
+                crate::sys::memory::release();
             }
         };
         let stop = self.shutdown.clone();

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::{Quote, Value, slice};
+use super::{Decoded, Quote, Value, slice};
 
 /// Holds no place: no line was seen.
 const NOWHERE: Range<usize> = Range { start: usize::MAX, end: 0 };
@@ -55,7 +55,7 @@ impl<'a> Cursor<'a> {
         slice(self.bytes, self.at..self.end)
     }
 
-    pub fn take(&mut self, wanted: impl Fn(u8) -> bool) -> Range<usize> {
+    pub fn take(&mut self, mut wanted: impl FnMut(u8) -> bool) -> Range<usize> {
         let start = self.at;
         let rest = self.rest();
         self.at += rest.iter().position(|&byte| !wanted(byte)).unwrap_or(rest.len());
@@ -159,7 +159,7 @@ fn closing(text: &[u8], quote: u8) -> Option<usize> {
 }
 
 /// What a double-quoted text means; `None` where that is its bytes. Unknown escapes stay.
-fn unescape(text: &[u8]) -> Option<Box<[u8]>> {
+fn unescape(text: &[u8]) -> Option<Decoded> {
     if !text.contains(&b'\\') {
         return None;
     }
@@ -175,5 +175,5 @@ fn unescape(text: &[u8]) -> Option<Box<[u8]>> {
             (_, None) => out.push(byte),
         }
     }
-    Some(out.into_boxed_slice())
+    Some(out.into())
 }

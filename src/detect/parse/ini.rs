@@ -27,6 +27,10 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Document {
                 section = self::section(bytes, line, &mut document);
                 key = None;
             }
+            Some(_) if (!indented || key.is_none()) && is_directive(text) => {
+                key = None;
+                directive(bytes, line, section, &mut document);
+            }
             Some(_) => match member(bytes, &line) {
                 Some((name, value)) if !indented || key.is_none() || is_name(slice(bytes, name.clone())) => {
                     // systemd: the value is an assignment of its own.
@@ -60,6 +64,59 @@ fn section(bytes: &[u8], line: Range<usize>, document: &mut Document) -> Option<
     document.name(outer, inside.start + quote + 1..inside.end - 1)
 }
 
+/// `name value` or `name value value`, without a sign between: nginx, Redis, Mosquitto, snmpd and their like.
+fn is_directive(text: &[u8]) -> bool {
+    let Some(name) = text.iter().position(|&byte| is_blank(byte)).and_then(|at| text.get(..at)) else { return false };
+    let equals = text.iter().position(|&byte| byte == b'=');
+    // `two words = value` is a member, and `name "a=b"` is none.
+    let head = text.get(..equals.unwrap_or(text.len())).unwrap_or_default();
+    let divided = equals.is_some_and(|_| head.last().copied().is_none_or(is_blank))
+        || head.windows(2).any(|pair| matches!(pair, [b':', b' ' | b'\t']));
+    let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+    is_name(name) && head.iter().any(|&byte| is_blank(byte)) && !divided
+}
+
+/// Each word is a value, and the one before it its name.
+fn directive(bytes: &[u8], line: Range<usize>, section: Option<u32>, document: &mut Document) {
+    let mut cursor = Cursor::new(bytes, line.start, line.end);
+    let first = cursor.take(|byte| !is_blank(byte));
+    let first = document.name(section, first);
+    let mut name = first;
+    loop {
+        cursor.skip_blanks();
+        let value = match cursor.quoted() {
+            Some(value) => value,
+            // A blank within quotes does not end a word: `--header=Authorization="Bearer ..."`.
+            None => {
+                let mut open = false;
+                Value::bare(cursor.take(|byte| {
+                    open ^= byte == b'"';
+                    open || !is_blank(byte)
+                }))
+            }
+        };
+        let mut value = value;
+        if value.quote == Quote::None {
+            let text = slice(bytes, value.span.clone());
+            let kept = text.iter().rposition(|byte| !matches!(byte, b';' | b'{' | b',')).map_or(0, |at| at + 1);
+            value.span.end = value.span.start + kept;
+        }
+        if cursor.done() && value.span.is_empty() {
+            return;
+        }
+        let next = if is_name(slice(bytes, value.span.clone())) && value.quote == Quote::None {
+            document.name(first, value.span.clone())
+        } else {
+            first
+        };
+        document.push(value.named(name));
+        name = next;
+        if cursor.done() {
+            return;
+        }
+    }
+}
+
 /// The first equals sign divides, or a colon before it that no URL and no path has.
 fn member(bytes: &[u8], line: &Range<usize>) -> Option<(Range<usize>, Value)> {
     let text = slice(bytes, line.clone());
@@ -79,18 +136,23 @@ fn member(bytes: &[u8], line: &Range<usize>) -> Option<(Range<usize>, Value)> {
     if name.is_empty() {
         return None;
     }
-    Some((unquote(bytes, name).span, value(bytes, trim(bytes, line.start + at + 1..line.end))))
+    // Logstash: `name => value`.
+    let arrow = usize::from(text.get(at..at + 2) == Some(b"=>"));
+    Some((unquote(bytes, name).span, value(bytes, trim(bytes, line.start + at + 1 + arrow..line.end))))
 }
 
 fn value(bytes: &[u8], span: Range<usize>) -> Value {
     let mut cursor = Cursor::new(bytes, span.start, span.end);
     if let Some(value) = cursor.quoted()
         && cursor.line_is_over(b"#;")
-        && value.quote != Quote::Block
     {
         return value;
     }
     let text = slice(bytes, span.clone());
+    // Grafana's and Gitea's, around signs that would begin a comment.
+    if text.len() > 6 && text.starts_with(b"\"\"\"") && text.ends_with(b"\"\"\"") {
+        return Value { quote: Quote::Block, ..Value::bare(span.start + 3..span.end - 3) };
+    }
     let comment = text.windows(2).position(|pair| matches!(pair, [b' ' | b'\t', b'#' | b';']));
     Value::bare(trim(bytes, span.start..span.start + comment.unwrap_or(text.len())))
 }
@@ -121,7 +183,7 @@ fn passwords(bytes: &[u8], line: Range<usize>, document: &mut Document) {
             escaped = byte == b'\\' && !escaped;
             !escaped
         });
-        plain.collect()
+        plain.collect::<Vec<u8>>().into()
     });
     if !span.is_empty() {
         let host = document.name(None, host.clone());

@@ -48,7 +48,7 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Option<Document> {
                 colon = false;
                 let quote = if bytes.get(span.start) == Some(&b'"') { Quote::Double } else { Quote::Single };
                 let decoded = match text {
-                    std::borrow::Cow::Owned(text) => Some(text.into_bytes().into_boxed_slice()),
+                    std::borrow::Cow::Owned(text) => Some(text.into_bytes().into()),
                     std::borrow::Cow::Borrowed(_) => None,
                 };
                 tree.scalar(Value { span: span.start + 1..span.end - 1, quote, decoded, comment: false });

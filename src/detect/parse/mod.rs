@@ -9,6 +9,7 @@ mod dotenv;
 mod hcl;
 mod ini;
 mod json;
+mod mend;
 mod netrc;
 mod pairs;
 mod shell;
@@ -19,8 +20,12 @@ mod toml;
 mod tree;
 mod yaml;
 
-use std::borrow::Cow;
-use std::ops::Range;
+use std::{
+    borrow::Cow,
+    ops::{Deref, Range},
+};
+
+use zeroize::Zeroizing;
 
 use super::kind::FileKind;
 
@@ -53,9 +58,27 @@ pub struct Scalar {
     /// How it is written.
     pub quote: Quote,
     /// What it means, where escapes make that differ from its bytes.
-    pub decoded: Option<Box<[u8]>>,
+    pub decoded: Option<Decoded>,
     /// It stands in a comment (`# KEY=value`).
     pub comment: bool,
+}
+
+/// What a value means: a copy of a part of the file, and wiped as the file's bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded(Zeroizing<Vec<u8>>);
+
+impl From<Vec<u8>> for Decoded {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl Deref for Decoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// How a value is written.
@@ -77,6 +100,16 @@ pub fn parse(kind: FileKind, bytes: &[u8]) -> Option<Document> {
         return None;
     }
     let start = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    parse_from(kind, bytes, start).or_else(|| {
+        let mut document = parse_from(kind, &mend::mended(bytes)?, start)?;
+        // What an escape means must not be told from bytes that are not the file's.
+        let holes = document.scalars.iter_mut().filter(|s| slice(bytes, s.span.clone()).contains(&b'{'));
+        holes.for_each(|scalar| scalar.decoded = None);
+        Some(document)
+    })
+}
+
+fn parse_from(kind: FileKind, bytes: &[u8], start: usize) -> Option<Document> {
     match kind {
         FileKind::Dotenv => Some(dotenv::parse(bytes, start)),
         FileKind::Json => json::parse(bytes, start),
@@ -109,6 +142,17 @@ impl Document {
         parts.join(".")
     }
 
+    /// A name for others to be below.
+    pub(super) fn heading(&mut self, span: Range<usize>) -> Option<u32> {
+        self.name(None, span)
+    }
+
+    /// Puts the names from `from` on that have none above them below `heading`.
+    pub(super) fn put_below(&mut self, heading: Option<u32>, from: usize) {
+        let names = self.names.get_mut(from..).unwrap_or_default();
+        names.iter_mut().filter(|name| name.parent.is_none()).for_each(|name| name.parent = heading);
+    }
+
     fn name(&mut self, parent: Option<u32>, span: Range<usize>) -> Option<u32> {
         let index = u32::try_from(self.names.len()).ok()?;
         self.names.push(Name { parent, span });
@@ -135,7 +179,7 @@ impl Document {
 struct Value {
     span: Range<usize>,
     quote: Quote,
-    decoded: Option<Box<[u8]>>,
+    decoded: Option<Decoded>,
     comment: bool,
 }
 

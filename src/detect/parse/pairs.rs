@@ -56,6 +56,10 @@ impl Elements {
 }
 
 fn flagged(document: &mut Document, bytes: &[u8], parent: Option<u32>, flag: Range<usize>, value: Value) {
+    // `--from-literal=password=...`.
+    if let Some((name, value)) = variable(bytes, &value) {
+        return document.pair(parent, name, value);
+    }
     let takes_header = matches!(slice(bytes, flag.clone()), b"H" | b"header" | b"headers");
     match header(bytes, &value) {
         Some((name, value)) if takes_header => document.pair(parent, name, value),
@@ -95,7 +99,7 @@ fn behind(bytes: &[u8], value: &Value, length: usize) -> Option<Value> {
     if let Some(decoded) = &value.decoded {
         let head = slice(bytes, value.span.start..cut);
         let rest = decoded.strip_prefix(head)?;
-        return Some(Value { span: cut..value.span.end, decoded: Some(rest.into()), ..value.clone() });
+        return Some(Value { span: cut..value.span.end, decoded: Some(rest.to_vec().into()), ..value.clone() });
     }
     let mut inner = unquote(bytes, span);
     inner.comment = value.comment;

@@ -100,8 +100,15 @@ impl Reader<'_> {
 
     /// `"name": ...`, `["name"] = ...`, `("name", ...)`.
     fn named_by_quoted(&mut self, at: usize, end: usize, mark: Mark, depth: u8) -> Option<usize> {
-        let name = self.word(at + mark.len(), end);
-        if self.mark(name.end, end) != Some(mark) || !is_name(slice(self.bytes, name.clone())) {
+        let mut name = self.word(at + mark.len(), end);
+        // `Configuration["Jwt:Key"]`.
+        let mut parts = is_name(slice(self.bytes, name.clone()));
+        while parts && self.at(name.end, end) == Some(b':') && name.len() < MAX_NAME {
+            let part = self.word(name.end + 1, end);
+            parts = !part.is_empty();
+            name.end = part.end;
+        }
+        if self.mark(name.end, end) != Some(mark) || !parts {
             return None;
         }
         let close = name.end + mark.len();
@@ -129,8 +136,29 @@ impl Reader<'_> {
         let after = self.blanks(word.end, end);
         match self.separator(after, end, false) {
             Some(value) => self.value(word.clone(), value, end, depth).or(Some(word.end)),
+            None if after > word.end && depth == 0 => self.directive(word.clone(), after, end).or(Some(word.end)),
             None => Some(word.end),
         }
+    }
+
+    /// `name "value"`, alone on its line: Gradle, BIND.
+    fn directive(&mut self, name: Range<usize>, at: usize, end: usize) -> Option<usize> {
+        let mark = self.mark(at, end).filter(|mark| !mark.escaped)?;
+        let before = slice(self.bytes, name.start.saturating_sub(MAX_NAME)..name.start);
+        let first = before.iter().rev().find(|&&byte| !is_blank(byte)).is_none_or(|&byte| byte == b'\n');
+        if !first {
+            return None;
+        }
+        let start = at + mark.len();
+        let close = self.close(start, end, mark)?;
+        let rest = slice(self.bytes, close + 1..end).trim_ascii();
+        // The padding of Base64 is no assignment.
+        let pair = slice(self.bytes, start..close).windows(2).any(|two| matches!(two, [b'=', next] if *next != b'='));
+        if pair || !matches!(rest, b"" | b";" | b",") {
+            return None;
+        }
+        self.push(name, Value { quote: Quote::Double, ..Value::bare(start..close) });
+        Some(end)
     }
 
     /// `--flag value`, `--flag=value`, `-H "Name: value"`.
@@ -164,10 +192,21 @@ impl Reader<'_> {
     /// `<name>value</name>`.
     fn element(&mut self, at: usize, end: usize) -> Option<usize> {
         let name = self.word(at + 1, end);
-        if self.at(name.end, end) != Some(b'>') || !is_name(slice(self.bytes, name.clone())) {
+        if !is_name(slice(self.bytes, name.clone())) {
             return None;
         }
-        let start = name.end + 1;
+        // Attributes that hold no name and value of their own may stand before the `>`.
+        let attributes = self.at(name.end, end).is_some_and(is_blank).then(|| slice(self.bytes, name.end..end));
+        let opened = match attributes {
+            Some(text) => text.iter().take(MAX_NAME).position(|&byte| byte == b'>' || byte == b'<')?,
+            None => 0,
+        };
+        let tag = slice(self.bytes, name.end..name.end + opened);
+        let named = tag.windows(5).any(|part| matches!(part, b"name=" | b"value") || part.starts_with(b"key="));
+        if self.at(name.end + opened, end) != Some(b'>') || named || tag.ends_with(b"/") {
+            return None;
+        }
+        let start = name.end + opened + 1;
         let length = slice(self.bytes, start..end).iter().position(|&byte| byte == b'<')?;
         let span = super::cursor::trim(self.bytes, start..start + length);
         if self.at(start + length + 1, end) == Some(b'/') {
@@ -190,6 +229,15 @@ impl Reader<'_> {
 
     /// Takes the value at `at`; the place behind it.
     fn value(&mut self, name: Range<usize>, at: usize, end: usize, depth: u8) -> Option<usize> {
+        // A map: its members are read for themselves.
+        if self.at(at, end) == Some(b'{') && self.at(at + 1, end) != Some(b'{') {
+            return None;
+        }
+        if self.at(at, end) == Some(b'[')
+            && let Some(behind) = self.list(&name, at + 1, end)
+        {
+            return Some(behind);
+        }
         if let Some(mark) = self.mark(at, end) {
             let start = at + mark.len();
             let close = self.close(start, end, mark)?;
@@ -226,14 +274,61 @@ impl Reader<'_> {
             return if self.mark(value, end).is_some() { self.value(name, value, end, depth) } else { Some(at) };
         }
         let stop = span.end;
-        self.push(name, Value::bare(span));
-        Some(stop.max(at))
+        let mut value = Value::bare(span);
+        // `"NAME=value"`: the quotes are around both.
+        let open = name.start.checked_sub(1).and_then(|at| self.bytes.get(at));
+        if open.is_some_and(|byte| matches!(byte, b'"' | b'\'')) && open == self.bytes.get(stop) {
+            value.quote = Quote::Double;
+        }
+        self.push(name.clone(), value);
+        match self.alternative(stop, end) {
+            Some(value) => self.value(name, value, end, depth),
+            None => Some(stop.max(at)),
+        }
+    }
+
+    /// `["...", "..."]`: all have the list's name.
+    fn list(&mut self, name: &Range<usize>, at: usize, end: usize) -> Option<usize> {
+        let mut behind = None;
+        let mut at = self.blanks(at, end);
+        while let Some(mark) = self.mark(at, end) {
+            let close = self.close(at + mark.len(), end, mark)?;
+            self.push(name.clone(), Value { quote: Quote::Double, ..Value::bare(at + mark.len()..close) });
+            at = self.blanks(close + mark.len(), end);
+            behind = Some(at);
+            if self.at(at, end) != Some(b',') {
+                break;
+            }
+            at = self.blanks(at + 1, end);
+        }
+        behind
+    }
+
+    /// Where the quoted value begins that is taken when there is none: `env.KEY || "..."`, `get("KEY") or "..."`.
+    fn alternative(&self, at: usize, end: usize) -> Option<usize> {
+        let rest = slice(self.bytes, at..end.min(at + MAX_NAME));
+        let signs: [&[u8]; 4] = [b"||", b"??", b"?:", b" or "];
+        let found = |at: usize| {
+            let rest = rest.get(at..).unwrap_or_default();
+            signs.into_iter().find(|sign| rest.starts_with(sign)).map(|sign| at + sign.len())
+        };
+        let begins = |byte: &u8| matches!(byte, b'|' | b'?' | b' ');
+        let mut places = rest.iter().enumerate().filter(|(_, byte)| begins(byte));
+        let value = self.blanks(at + places.find_map(|(at, _)| found(at))?, end);
+        self.mark(value, end).map(|_| value)
     }
 
     fn bare(&self, at: usize, end: usize) -> Range<usize> {
         let text = slice(self.bytes, at..end);
         let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'\\');
-        let length = text.iter().position(|&byte| ends(byte)).unwrap_or(text.len());
+        // A form: `user=a&password=b`.
+        let next = |at: usize| {
+            let rest = text.get(at + 1..).unwrap_or_default();
+            let word = rest.iter().take(MAX_NAME).take_while(|&&byte| is_word(byte)).count();
+            word > 0 && rest.get(word) == Some(&b'=')
+        };
+        let stops = |(at, &byte): (usize, &u8)| ends(byte) || (byte == b'&' && next(at));
+        let length = text.iter().enumerate().position(stops).unwrap_or(text.len());
         let text = text.get(..length).unwrap_or_default();
         let kept =
             text.iter().rposition(|byte| !matches!(byte, b',' | b';' | b')' | b']' | b'}')).map_or(0, |at| at + 1);

@@ -109,7 +109,7 @@ impl EventReceiver for Reader<'_> {
         let mut decoded = Cow::Borrowed("");
         let _ = Raw::new_unchecked(text, Some(kind), raw_span).decode_scalar(&mut decoded, error);
         let differs = decoded.as_bytes() != slice(self.tree.bytes, span.clone());
-        let decoded = differs.then(|| decoded.into_owned().into_bytes().into_boxed_slice());
+        let decoded = differs.then(|| decoded.into_owned().into_bytes().into());
         self.tree.scalar(Value { span, quote, decoded, comment: false });
     }
 

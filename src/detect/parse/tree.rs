@@ -23,6 +23,8 @@ struct Level {
     elements: Elements,
     /// The value of a member `name` or `key`: it names the member `value` beside it.
     label: Option<Range<usize>>,
+    /// The value of a member `type`: it names the member `instances` beside it (Terraform's state).
+    kind: Option<Range<usize>>,
 }
 
 /// The document so far and the way to the place being read.
@@ -55,7 +57,9 @@ impl<'a> Tree<'a> {
         let Some(level) = self.levels.last_mut() else { return };
         level.has_key = true;
         if let Some(span) = span {
-            level.key = self.document.name(level.key.or(level.name), span);
+            let kind = level.kind.clone().filter(|_| slice(self.bytes, span.clone()) == b"instances");
+            let kind = kind.and_then(|kind| self.document.name(level.name, kind));
+            level.key = self.document.name(kind.or(level.key).or(level.name), span);
         }
     }
 
@@ -113,6 +117,9 @@ impl<'a> Tree<'a> {
         let key = level.key.and_then(|index| self.document.names.get(index as usize));
         let key = slice(self.bytes, key.map(|name| name.span.clone()).unwrap_or_default());
         let label = if key.eq_ignore_ascii_case(b"value") { level.label.take() } else { None };
+        if key == b"type" {
+            level.kind = Some(value.span.clone());
+        }
         if key.eq_ignore_ascii_case(b"name") || key.eq_ignore_ascii_case(b"key") {
             level.label = Some(value.span.clone());
         }

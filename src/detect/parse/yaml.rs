@@ -72,7 +72,7 @@ fn value(bytes: &[u8], span: Range<usize>, style: ScalarStyle, text: &str) -> Va
         ScalarStyle::Plain => (trim(bytes, span), Quote::None),
     };
     let differs = text.as_bytes() != slice(bytes, span.clone());
-    let decoded = differs.then(|| text.as_bytes().into());
+    let decoded = differs.then(|| text.as_bytes().to_vec().into());
     Value { span, quote, decoded, comment: false }
 }
 

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Backend, Gateway, Outcome, Pass,
+    Backend, Gateway, Holder, Outcome, Pass,
     catalogue::{Catalogue, Route},
     serve_connection,
 };
@@ -111,7 +111,7 @@ impl Backend for Fake {
     async fn credential(&self, _: &Pass) -> Result<Secret, Error> {
         Ok(Secret::take(KEY.as_bytes().to_vec()))
     }
-    fn record(&self, _: Option<&Pass>, outcome: &Outcome<'_>) {
+    fn record(&self, _: Option<&Holder>, outcome: &Outcome<'_>) {
         assert!(!outcome.path.contains('?'));
         self.records.borrow_mut().push((outcome.status, outcome.code, outcome.path.to_owned()));
     }
@@ -119,11 +119,13 @@ impl Backend for Fake {
 
 pub(super) fn pass(scopes: &str) -> Pass {
     Pass {
-        lease: "lease_1".into(),
-        principal: "test".into(),
-        kind: Kind::Service,
-        task: None,
-        issuer: "t".into(),
+        holder: Holder {
+            lease: "lease_1".into(),
+            principal: "test".into(),
+            kind: Kind::Service,
+            task: None,
+            issuer: "t".into(),
+        },
         route: "t".into(),
         base_url: None,
         credential: "t".into(),

@@ -12,7 +12,7 @@ pub(super) use lease::{Lease, lease};
 pub(super) use procfs::{evidence, key, program};
 pub(super) use protect::harden;
 pub(super) use socket::{caller_of, open_pidfd};
-pub(super) use text::release as release_code;
+pub(super) use text::release;
 pub(super) use user::{uid, user_name};
 
 use rustix::time::{ClockId, clock_gettime};

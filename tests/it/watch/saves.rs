@@ -3,13 +3,23 @@
 use std::{
     fs::{self, File},
     io::{Seek, Write},
+    path::Path,
     process::Command,
     time::Instant,
 };
 
-use hallpass::watch::{Skip, Why, read_candidate};
+use hallpass::{
+    scan::read::{self, Buffer, Limits, MAX_SIZE, Unread},
+    watch::Why,
+};
 
 use super::Scene;
+
+/// The file, as the daemon reads it.
+fn read(path: &Path) -> Result<Vec<u8>, Unread> {
+    let mut buffer = Buffer::default();
+    read::file(path, Limits { size: MAX_SIZE, network: false }, &mut buffer).map(|()| buffer.bytes().to_vec())
+}
 
 /// Saves `.env` in the project and expects it to be seen with the new content in it, twice, because a watch that
 /// dies with the first save sees only one.
@@ -23,9 +33,9 @@ fn saved(save: impl Fn(&Scene, &str)) {
             let seen = scene.sees("project/.env");
             assert_eq!(seen.why, Why::Event);
             // A save in several steps may be seen in between; the last one has to be seen.
-            match read_candidate(&seen.path) {
-                Ok((bytes, _)) if bytes == text.as_bytes() => break,
-                Ok(_) | Err(Skip::Gone | Skip::Changing) => {}
+            match read(&seen.path) {
+                Ok(bytes) if bytes == text.as_bytes() => break,
+                Ok(_) | Err(Unread::Gone | Unread::Changing) => {}
                 Err(other) => panic!("{other:?}"),
             }
         }
@@ -84,7 +94,7 @@ fn sed_in_place() {
     scene.write("project/.env", "A=0\n");
     scene.sees("project/.env");
     shell(&scene, "sed -i s/0/1/ .env");
-    assert_eq!(read_candidate(&scene.sees("project/.env").path).unwrap().0, b"A=1\n");
+    assert_eq!(read(&scene.sees("project/.env").path).unwrap(), b"A=1\n");
 }
 
 #[test]
@@ -93,7 +103,7 @@ fn echo_appends() {
     for n in 1..=3 {
         shell(&scene, "echo A=1 >> .env");
         let seen = scene.sees("project/.env");
-        assert_eq!(read_candidate(&seen.path).unwrap().0, "A=1\n".repeat(n).as_bytes());
+        assert_eq!(read(&seen.path).unwrap(), "A=1\n".repeat(n).as_bytes());
     }
 }
 
@@ -128,7 +138,7 @@ fn several_writers_at_once_and_a_file_that_never_rests_is_handed_out_all_the_sam
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     scene.write("project/.env", "LAST=1\n");
-    while read_candidate(&scene.sees("project/.env").path).is_ok_and(|(bytes, _)| bytes != b"LAST=1\n") {}
+    while read(&scene.sees("project/.env").path).is_ok_and(|bytes| bytes != b"LAST=1\n") {}
 }
 
 #[test]
@@ -158,9 +168,9 @@ fn a_fifo_in_place_of_the_file_blocks_nobody() {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, scene.path("project/.env"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let seen = scene.sees("project/.env");
-    assert!(matches!(read_candidate(&seen.path), Err(Skip::NotAFile)));
+    assert!(matches!(read(&seen.path), Err(Unread::Special)));
     fs::remove_file(&seen.path).unwrap();
     scene.write("project/.env", "A=1\n");
     scene.sees("project/.env");
-    assert_eq!(read_candidate(&seen.path).unwrap().0, b"A=1\n");
+    assert_eq!(read(&seen.path).unwrap(), b"A=1\n");
 }

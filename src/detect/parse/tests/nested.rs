@@ -58,7 +58,12 @@ fn json_name_and_value() {
 #[test]
 fn json_lines_and_nonsense() {
     check(Json, "{\"a\": \"«1»\"}\n{\"a\": \"«2»\"}", &["a", "a"]);
-    for text in ["{", "}", "[}", "{\"a\" \"b\"", "{\"a\": }}", "<<<<<<< HEAD\n{}", "{\"a\": \"b}", "[1, }", "hello"] {
+    check(
+        Json,
+        "{\"a\": «{{ b }}»,\n<<<<<<< HEAD\n\"c\": \"«1»\",\n=======\n\"c\": \"«2»\",\n>>>>>>> x\n}",
+        &["a", "c", "c"],
+    );
+    for text in ["{", "}", "[}", "{\"a\" \"b\"", "{\"a\": }}", "{\"a\": \"b}", "[1, }", "hello"] {
         assert_eq!(parse(Json, text.as_bytes()), None, "{text}");
     }
 }
