@@ -12,6 +12,7 @@ struct Entry {
     pattern: String,
     #[serde(default)]
     words: Vec<String>,
+    also: Option<String>,
     #[serde(default)]
     near: Vec<String>,
     #[serde(default)]
@@ -72,12 +73,14 @@ fn line(rule: &Entry) -> Option<String> {
     let (entropy, class) = (rule.entropy.to_string(), format!("{:?}", rule.class));
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
     let (check, route, revoke) = (text(&rule.check), text(&rule.route), text(&rule.revoke));
+    let also = text(&rule.also);
     let credential = rule.credential.as_ref().unwrap_or(&rule.provider);
-    let fields: [&str; 12] = [
+    let fields: [&str; 13] = [
         &rule.name,
         &rule.provider,
         &rule.pattern,
         &words,
+        &also,
         &near,
         &entropy,
         &check,

@@ -169,6 +169,23 @@ impl Audit {
         stream.record(&record, now.wall_ms, buffer).map_err(|e| unwritable(&self.dir, &e))
     }
 
+    /// The same for what has happened already: its line is made now and written by [`Audit::let_go`], together with
+    /// others, or by whatever is recorded or synced before.
+    pub fn hold(&mut self, record: Record<'_>, now: Moment) -> Result<()> {
+        let buffer = &mut self.buffer;
+        match self.streams.iter_mut().find(|stream| stream.kind == record.kind && stream.error().is_none()) {
+            Some(stream) => stream.hold(&record, now.wall_ms, buffer).map_err(|e| unwritable(&self.dir, &e)),
+            None => self.record(record, now),
+        }
+    }
+
+    /// Writes what is held. What cannot be written is kept, and [`Audit::error`] says why.
+    pub fn let_go(&mut self) {
+        for stream in &mut self.streams {
+            let _ = stream.let_go();
+        }
+    }
+
     /// Why the log cannot be written, while it cannot.
     pub fn error(&self) -> Option<String> {
         self.streams.iter().find_map(|stream| stream.error()).or_else(|| self.sync_error.clone())
@@ -230,6 +247,7 @@ impl Audit {
 impl Drop for Audit {
     fn drop(&mut self) {
         let now_ms = jiff::Timestamp::now().as_millisecond();
+        self.let_go();
         for stream in self.streams.iter_mut().filter(|stream| stream.error().is_some()) {
             let _ = stream.flush(now_ms, &mut self.buffer);
         }

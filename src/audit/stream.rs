@@ -41,6 +41,9 @@ impl Default for Limits {
 /// After so many records, or so many milliseconds, the file's place is looked at again.
 const LOOK_EVERY: (u32, u64) = (64, 1000);
 
+/// As much is held at the most: well within the room that is set aside, so that it will fit.
+const HELD: usize = 16 * 1024;
+
 /// One kind's stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -54,6 +57,9 @@ pub(super) struct Stream {
     written: Option<Head>,
     /// The newest line as `heads.json` had it at start-up.
     known: Option<Head>,
+    /// Lines that are made and will be written in one piece, up to `made`.
+    held: Vec<u8>,
+    /// What could not be written: whole lines, and the last one's head.
     pending: VecDeque<(Vec<u8>, Head)>,
     pending_bytes: usize,
     /// Records that did not fit into `pending`.
@@ -90,6 +96,7 @@ impl Stream {
             made: None,
             written: None,
             known,
+            held: Vec::new(),
             pending: VecDeque::new(),
             pending_bytes: 0,
             lost: 0,
@@ -110,8 +117,49 @@ impl Stream {
         self.written.as_ref().filter(|head| head.seq > 0)
     }
 
+    /// Makes one record's line, which [`Stream::let_go`] writes.
+    pub(super) fn hold(&mut self, record: &Record<'_>, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        let usable = self.error.is_none() && self.pending.is_empty();
+        let Some(head) = self.made.clone().filter(|_| usable && self.open.is_some()) else {
+            return self.record(record, now_ms, buffer);
+        };
+        if self.held.is_empty()
+            && let Err(e) = self.look(now_ms, buffer)
+        {
+            self.error = Some(e);
+            return self.record(record, now_ms, buffer);
+        }
+        self.made = Some(buffer.write(record, now_ms, &head));
+        self.held.extend_from_slice(buffer.bytes());
+        if self.held.len() < HELD { Ok(()) } else { self.let_go() }
+    }
+
+    /// Writes the lines that are held; those that cannot be are kept like any other.
+    pub(super) fn let_go(&mut self) -> io::Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let mut held = std::mem::take(&mut self.held);
+        match self.append(&held) {
+            Ok(()) => {
+                self.written.clone_from(&self.made);
+                held.clear();
+                self.held = held;
+                Ok(())
+            }
+            Err(e) => {
+                self.pending_bytes += held.len();
+                self.pending.extend(self.made.clone().map(|head| (held, head)));
+                self.error = Some(copy(&e));
+                Err(e)
+            }
+        }
+    }
+
     /// Puts one record into the file, or, with an error, into memory.
     pub(super) fn record(&mut self, record: &Record<'_>, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        // What this fails with is the error of the stream from here on.
+        let _ = self.let_go();
         if self.error.is_none() && self.pending.is_empty() {
             match self.look(now_ms, buffer) {
                 Ok(()) => {}
@@ -148,6 +196,7 @@ impl Stream {
 
     /// Writes what was kept, in order; clears the error once all of it is written.
     pub(super) fn flush(&mut self, now_ms: i64, buffer: &mut Line) -> io::Result<()> {
+        let _ = self.let_go();
         if self.error.is_none() && self.pending.is_empty() {
             return Ok(());
         }
@@ -185,6 +234,7 @@ impl Stream {
 
     /// Brings it to disk, if anything was written.
     pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.let_go()?;
         if let (true, Some(open)) = (self.dirty, &self.open) {
             open.file.sync_data()?;
             self.dirty = false;

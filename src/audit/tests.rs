@@ -202,6 +202,39 @@ fn a_full_disk_loses_nothing_and_heals() {
 }
 
 #[test]
+fn what_is_held_is_written_in_order_and_outlives_a_full_disk() {
+    fn hold(audit: &mut Audit, n: i64) -> Result<()> {
+        let detail = format!("number {n}");
+        audit.hold(Record { detail: Some(&detail), ..Record::new("mint", "bot", Kind::Agent) }, now(n))
+    }
+    let (_keep, dir) = folder();
+    let mut audit = Audit::open(&dir).unwrap();
+    (0..3).for_each(|n| hold(&mut audit, n).unwrap());
+    assert_eq!(details(&dir), numbers(1), "the first opens the file; the others wait");
+    // A line that is written at once does not overtake them.
+    write(&mut audit, 3, 1);
+    assert_eq!(details(&dir), numbers(4));
+    (4..6).for_each(|n| hold(&mut audit, n).unwrap());
+    audit.let_go();
+    assert_eq!(details(&dir), numbers(6));
+    let at = audit.streams.iter().position(|stream| stream.kind == Kind::Agent).unwrap();
+    (6..8).for_each(|n| hold(&mut audit, n).unwrap());
+    let real = audit.streams[at].divert(OpenOptions::new().append(true).open("/dev/full").unwrap()).unwrap();
+    audit.let_go();
+    assert!(audit.error().unwrap().contains("No space"), "{:?}", audit.error());
+    assert_eq!(hold(&mut audit, 8).unwrap_err().code, Code::StateUnwritable);
+    audit.streams[at].divert(real);
+    hold(&mut audit, 9).unwrap();
+    assert_eq!((audit.error(), details(&dir)), (None, numbers(10)));
+    // So many that they do not wait, and then the end of the daemon.
+    (10..200).for_each(|n| hold(&mut audit, n).unwrap());
+    assert!(details(&dir).len() > 100);
+    drop(audit);
+    assert_eq!(details(&dir), numbers(200));
+    assert!(verify(&dir).unwrap().ok);
+}
+
+#[test]
 fn a_file_swapped_for_another_of_the_same_length_is_noticed() {
     let (_keep, file, good) = sample();
     let dir = file.parent().unwrap();

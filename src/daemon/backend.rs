@@ -201,7 +201,7 @@ impl Backend for GatewayBackend {
         if let Some(detail) = outcome.detail {
             record = record.detail(detail);
         }
-        self.0.record_after(record);
+        self.0.record_soon(record);
     }
 }
 

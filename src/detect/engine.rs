@@ -178,9 +178,12 @@ impl<'a> Search<'a> {
     }
 
     fn match_in(&mut self, index: u32, rule: &'static Rule, window: Range<usize>, setting: &Setting) {
-        let Some(expression) = self.detector.expression(index) else { return };
         let bytes = self.bytes;
         let text = bytes.get(window.clone()).unwrap_or_default();
+        if rule.also.is_some_and(|also| !text.windows(also.len()).any(|part| part == also.as_bytes())) {
+            return;
+        }
+        let Some(expression) = self.detector.expression(index) else { return };
         for captures in expression.captures_iter(text) {
             let (Some(whole), Some(secret)) = (captures.get(0), captures.name("secret").or_else(|| captures.get(0)))
             else {

@@ -204,19 +204,18 @@ pub(super) fn is_vault(name: &[u8]) -> bool {
 
 /// What a key says below its parent: `auth.key` is an `auth_key`, and all that is in `secrets` is one.
 pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
-    let says = self::says(name);
-    let parent = Words::of(parent);
     let words = Words::of(name);
+    let says = says(&words, name);
+    if parent.is_empty() || says != Says::Nothing {
+        return says;
+    }
+    let parent = Words::of(parent);
     let negated = || NEITHER.contains(words.last()) || words.iter().any(|word| NEVER.contains(&word));
     let key = words.len() == 1 && words.last() == "key" && KEYS.contains(&parent.last());
     let says_key = matches!(words.last(), "key" | "keys" | "salt") && words.nth_last(1) != "public";
-    match says {
-        Says::Nothing if says_key && matches!(parent.last(), "encryption" | "crypt" | "cipher") => Says::Secret,
-        Says::Nothing if key || ((VAULTS.contains(&parent.last()) || is_key_ring(&parent)) && !negated()) => {
-            Says::Secret
-        }
-        says => says,
-    }
+    let opens = says_key && matches!(parent.last(), "encryption" | "crypt" | "cipher");
+    let kept = (VAULTS.contains(&parent.last()) || is_key_ring(&parent)) && !negated();
+    if opens || key || kept { Says::Secret } else { Says::Nothing }
 }
 
 /// Whether the name says that the value may be given away.
@@ -226,19 +225,23 @@ pub(super) fn is_public(name: &[u8]) -> bool {
 
 /// Whether the map or the list holds users, each with a password.
 pub(super) fn holds_pairs(parent: &[u8], name: &[u8]) -> bool {
-    is_basic(&Words::of(parent)) && !NEITHER.contains(Words::of(name).last())
+    !parent.is_empty() && is_basic(&Words::of(parent)) && !NEITHER.contains(Words::of(name).last())
 }
 
 /// Whether the value may be a user and a password, with a colon between.
 pub(super) fn is_pair(name: &[u8]) -> bool {
-    is_pair_only(name) || matches!(Words::of(name).last(), "auth" | "user" | "userinfo")
+    let words = Words::of(name);
+    matches!(words.last(), "auth" | "user" | "userinfo") || is_only_pair(&words, name)
 }
 
 /// Whether the value can be nothing else than such a pair.
 pub(super) fn is_pair_only(name: &[u8]) -> bool {
-    let words = Words::of(name);
+    is_only_pair(&Words::of(name), name)
+}
+
+fn is_only_pair(words: &Words, name: &[u8]) -> bool {
     let bundler = words.nth(0) == "bundle" && name.windows(2).any(|two| two == b"__");
-    is_basic(&words) || bundler || matches!(words.last(), "userpwd" | "userpass" | "ident")
+    is_basic(words) || bundler || matches!(words.last(), "userpwd" | "userpass" | "ident")
 }
 
 fn is_basic(words: &Words) -> bool {
@@ -258,15 +261,14 @@ pub(super) fn is_password(name: &[u8]) -> bool {
 }
 
 /// What the last part of a key's path says.
-pub(super) fn says(name: &[u8]) -> Says {
-    let words = Words::of(name);
+fn says(words: &Words, name: &[u8]) -> Says {
     let last = words.last();
     let password = words.iter().any(|word| matches!(word, "pwd" | "pass" | "pw") || holds(word, PASSWORD_PARTS))
         || last.ends_with("pwd")
         || (last.ends_with("pw") && last.len() > 3)
         || matches!(last, "masterauth" | "psk")
         || (last.ends_with("pass") && !NO_PASS.contains(&last));
-    let says = match (password, password || is_secret(&words, name)) {
+    let says = match (password, password || is_secret(words, name)) {
         (true, _) => Says::Password,
         (false, true) => Says::Secret,
         (false, false) => return Says::Nothing,
@@ -278,7 +280,8 @@ pub(super) fn says(name: &[u8]) -> Says {
 
 /// Whether a file of one issuer may keep its secret under this name.
 pub(super) fn may_be_secret(name: &[u8]) -> bool {
-    says(name) != Says::Nothing || Words::of(name).iter().any(|word| matches!(word, "key" | "token" | "pass"))
+    let words = Words::of(name);
+    says(&words, name) != Says::Nothing || words.iter().any(|word| matches!(word, "key" | "token" | "pass"))
 }
 
 fn is_secret(words: &Words, name: &[u8]) -> bool {
@@ -307,7 +310,8 @@ fn is_secret(words: &Words, name: &[u8]) -> bool {
 }
 
 fn holds(word: &str, parts: &[&str]) -> bool {
-    parts.iter().any(|part| word.contains(part))
+    // `str::contains` prepares for long texts, which costs more than these.
+    parts.iter().any(|part| word.as_bytes().windows(part.len()).any(|here| here == part.as_bytes()))
 }
 
 /// `OPENAI_KEY`: in an environment variable a key is a secret, in code it may be anything.
@@ -359,7 +363,7 @@ mod tests {
             ("RECAPTCHA_SITE_KEY", Says::Nothing),
             ("existingSecret", Says::Nothing),
         ] {
-            assert_eq!(says(name.as_bytes()), wanted, "{name}");
+            assert_eq!(says_below(b"", name.as_bytes()), wanted, "{name}");
         }
     }
 }

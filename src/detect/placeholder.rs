@@ -90,18 +90,14 @@ fn is_run(lower: &[u8], most: usize) -> bool {
     if lower.len() < 4 {
         return true;
     }
-    let steps = |wanted: fn(u8, u8) -> bool| {
-        let mut longest = 0;
-        let mut now = 0;
-        for pair in lower.windows(2) {
-            let [a, b] = pair else { continue };
-            now = if wanted(*a, *b) { now + 1 } else { 0 };
-            longest = longest.max(now);
-        }
-        longest + 1
-    };
-    let same = steps(|a, b| a == b);
-    let row = steps(|a, b| b == a.wrapping_add(1) && b.is_ascii_alphanumeric());
+    // How many of the same, and how many in a row: the longest, and now.
+    let (mut same, mut row, mut same_now, mut row_now) = (1, 1, 1, 1);
+    for pair in lower.windows(2) {
+        let [a, b] = pair else { continue };
+        same_now = if a == b { same_now + 1 } else { 1 };
+        row_now = if *b == a.wrapping_add(1) && b.is_ascii_alphanumeric() { row_now + 1 } else { 1 };
+        (same, row) = (same.max(same_now), row.max(row_now));
+    }
     let seen = lower.iter().fold([0u64; 4], |mut seen, byte| {
         if let Some(part) = seen.get_mut(usize::from(byte >> 6)) {
             *part |= 1 << (byte & 63);

@@ -21,6 +21,8 @@ pub struct Rule {
     pub pattern: &'static str,
     /// Lower-case fragments, one of which is in every match.
     pub words: Vec<&'static str>,
+    /// A text that is in every match as well.
+    pub also: Option<&'static str>,
     /// Names, one of which is part of the key's path or of the file's.
     pub near: Vec<&'static str>,
     /// Least Shannon entropy, in bits per character.
@@ -60,6 +62,7 @@ fn read(line: &'static str) -> Option<Rule> {
         provider: next()?,
         pattern: next()?,
         words: list(next()?),
+        also: some(next()?),
         near: list(next()?),
         entropy: next()?.parse().ok()?,
         check: some(next()?),

@@ -149,29 +149,28 @@ impl Quarantine {
     /// Puts the values and the bytes as they stood into the vault, and reads them back.
     fn put(&self, id: &str, take: &Take, look: &Look) -> Result<(), TakeError> {
         let mut raw = Vec::new();
-        let mut done: BTreeMap<&str, ()> = BTreeMap::new();
+        let mut values: BTreeMap<String, Secret> = BTreeMap::new();
         for replacement in &take.replacements {
             raw.extend_from_slice(look.bytes.get(replacement.span.clone()).unwrap_or_default());
-            if done.insert(&replacement.credential, ()).is_none() {
-                self.keep(&replacement.credential, &replacement.value)?;
+            values.insert(replacement.credential.clone(), replacement.value.clone());
+        }
+        values.insert(raw_name(id), Secret::take(raw));
+        let mut new = Vec::new();
+        for (name, value) in values {
+            match self.vault.get(&name) {
+                Ok(there) if there.expose() == value.expose() => {}
+                Ok(_) => return Err(TakeError::NameTaken(name)),
+                Err(VaultError::Gone) => new.push((name, value)),
+                Err(error) => return Err(error.into()),
             }
         }
-        self.keep(&raw_name(id), &Secret::take(raw))
-    }
-
-    fn keep(&self, name: &str, value: &Secret) -> Result<(), TakeError> {
-        match self.vault.get(name) {
-            Ok(there) if there.expose() == value.expose() => return Ok(()),
-            Ok(_) => return Err(TakeError::NameTaken(name.to_owned())),
-            Err(VaultError::Gone) => {}
-            Err(error) => return Err(error.into()),
+        self.vault.put_all(&new)?;
+        for (name, value) in &new {
+            if self.vault.get(name)?.expose() != value.expose() {
+                return Err(TakeError::Vault("the store gave back another value than it was given".into()));
+            }
         }
-        self.vault.put(name, value)?;
-        if self.vault.get(name)?.expose() == value.expose() {
-            Ok(())
-        } else {
-            Err(TakeError::Vault("the store gave back another value than it was given".into()))
-        }
+        Ok(())
     }
 
     fn new_id(&self) -> Result<String, TakeError> {

@@ -11,6 +11,10 @@ use crate::{
 pub trait Vault {
     /// Stores a value, replacing an old one.
     fn put(&self, name: &str, value: &Secret) -> Result<(), VaultError>;
+    /// Stores several. Where it fails some may have been stored.
+    fn put_all(&self, values: &[(String, Secret)]) -> Result<(), VaultError> {
+        values.iter().try_for_each(|(name, value)| self.put(name, value))
+    }
     /// The value as it rests now, never from a cache: a file loses its secret because of this answer.
     fn get(&self, name: &str) -> Result<Secret, VaultError>;
     /// Removes a value; [`VaultError::Gone`] when there is none.
@@ -27,6 +31,9 @@ pub enum VaultError {
     /// It cannot; the text holds no value.
     Failed(String),
 }
+
+/// So many values are stored within one deadline: a keyring needs some milliseconds for each.
+const AT_ONCE: usize = 250;
 
 /// The store as a vault. Only for a thread that is not part of a runtime: every call blocks it.
 pub struct StoreVault {
@@ -48,6 +55,11 @@ impl StoreVault {
 impl Vault for StoreVault {
     fn put(&self, name: &str, value: &Secret) -> Result<(), VaultError> {
         self.runtime.block_on(self.store.put(name, value.clone())).map_err(VaultError::from)
+    }
+
+    fn put_all(&self, values: &[(String, Secret)]) -> Result<(), VaultError> {
+        let put = |some: &[(String, Secret)]| self.runtime.block_on(self.store.put_all(some.to_vec()));
+        values.chunks(AT_ONCE).try_for_each(|some| put(some).map_err(VaultError::from))
     }
 
     fn get(&self, name: &str) -> Result<Secret, VaultError> {

@@ -11,6 +11,10 @@ pub(super) trait Backend: Send {
     fn get(&mut self, name: &str) -> Result<Secret, StoreError>;
     /// Stores the value durably, replacing an old one.
     fn put(&mut self, name: &str, value: &Secret, ticket: &Ticket) -> Result<(), StoreError>;
+    /// Stores several, in order. Where it fails some may have been stored.
+    fn put_all(&mut self, values: &[(String, Secret)], ticket: &Ticket) -> Result<(), StoreError> {
+        values.iter().try_for_each(|(name, value)| self.put(name, value, ticket))
+    }
     /// Removes it; `NotFound` when there was none.
     fn remove(&mut self, name: &str, ticket: &Ticket) -> Result<(), StoreError>;
     /// Locks it and forgets what opens it.

@@ -90,7 +90,13 @@ impl Store {
 
     /// Stores a value, durably when this returns; an old one is replaced.
     pub async fn put(&self, name: &str, value: Secret) -> Result<(), StoreError> {
-        self.call(Call::Put(name.into(), value)).await.map(drop)
+        self.put_all(vec![(name.into(), value)]).await
+    }
+
+    /// Stores several within one deadline, in one write where the store is a file. Where it fails, some of them may
+    /// have been stored.
+    pub async fn put_all(&self, values: Vec<(String, Secret)>) -> Result<(), StoreError> {
+        self.call(Call::Put(values)).await.map(drop)
     }
 
     /// Removes a value.

@@ -79,6 +79,7 @@ pub struct State {
     /// The audit log.
     audit: RefCell<Audit>,
     audit_written: Notify,
+    audit_held: Notify,
     /// The gateway, which is told of new routes.
     gateway: OnceCell<Weak<dyn Upstreams>>,
     /// How the daemon was started.
@@ -171,6 +172,7 @@ impl State {
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
             audit_written: Notify::new(),
+            audit_held: Notify::new(),
             gateway: OnceCell::new(),
             db,
             paths,
@@ -280,12 +282,31 @@ impl State {
         };
         let stop = self.shutdown.clone();
         tokio::task::spawn_local(async move { stop.run_until_cancelled(work).await });
+        let state = Rc::clone(self);
+        // Never cancelled: requests that are served to their end while the daemon stops are recorded as well.
+        tokio::task::spawn_local(async move {
+            loop {
+                state.audit_held.notified().await;
+                state.audit.borrow_mut().let_go();
+                state.audit_written.notify_one();
+            }
+        });
     }
 
     /// Writes an audit record of something that cannot be undone or was refused anyway. A failure is
     /// kept by the log itself and shown in `status`.
     pub fn record_after(&self, record: Record<'_>) {
         if let Err(error) = self.record(record) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// Puts on record what has happened, in one write with whatever else happened in this turn of the loop, and after
+    /// the answer that is on its way. A failure is kept as in [`State::record_after`].
+    pub fn record_soon(&self, record: Record<'_>) {
+        let held = self.audit.borrow_mut().hold(record, crate::sys::now());
+        self.audit_held.notify_one();
+        if let Err(error) = held {
             tracing::error!("{error}");
         }
     }

@@ -109,8 +109,13 @@ impl Backend for File {
     }
 
     fn put(&mut self, name: &str, value: &Secret, ticket: &Ticket) -> Result<(), StoreError> {
-        self.change(ticket, |values| {
-            values.insert(name.into(), value.clone());
+        self.put_all(&[(name.to_owned(), value.clone())], ticket)
+    }
+
+    /// In one write: with a passphrase each takes a part of a second.
+    fn put_all(&mut self, values: &[(String, Secret)], ticket: &Ticket) -> Result<(), StoreError> {
+        self.change(ticket, |all| {
+            all.extend(values.iter().cloned());
             Ok(())
         })
     }

@@ -187,6 +187,23 @@ fn a_call_that_was_given_up_changes_nothing_any_more() {
     assert_eq!(value(&mut file, "a").unwrap(), b"1");
 }
 
+#[test]
+fn several_values_are_one_change() {
+    let home = Home::new();
+    let mut file = home.file();
+    unlock(&mut file, "right").unwrap();
+    put(&mut file, "b", b"old").unwrap();
+    let values = [("a".to_owned(), secret("1")), ("b".to_owned(), secret("2"))];
+    let late = Ticket::default();
+    late.cancel();
+    assert_eq!(file.put_all(&values, &late), Err(StoreError::Timeout));
+    assert_eq!((value(&mut file, "a"), value(&mut file, "b")), (Err(StoreError::NotFound), Ok(b"old".to_vec())));
+    file.put_all(&values, &Ticket::default()).unwrap();
+    let mut again = home.file();
+    unlock(&mut again, "right").unwrap();
+    assert_eq!((value(&mut again, "a"), value(&mut again, "b")), (Ok(b"1".to_vec()), Ok(b"2".to_vec())));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_disk_that_refuses_keeps_the_old_file_and_says_why() {

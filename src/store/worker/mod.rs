@@ -30,7 +30,7 @@ pub(super) type Make = Box<dyn Fn() -> Box<dyn Backend> + Send + Sync>;
 /// One call.
 pub(super) enum Call {
     Get(String),
-    Put(String, Secret),
+    Put(Vec<(String, Secret)>),
     Remove(String),
     Rename(String, String),
     Lock,

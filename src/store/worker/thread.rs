@@ -49,7 +49,8 @@ impl Worker {
                     until: Instant::now() + job.deadline,
                 });
                 match &job.call {
-                    Call::Put(name, _) | Call::Remove(name) => state.cache.forget(name),
+                    Call::Put(values) => values.iter().for_each(|(name, _)| state.cache.forget(name)),
+                    Call::Remove(name) => state.cache.forget(name),
                     Call::Rename(from, to) => {
                         state.cache.forget(from);
                         state.cache.forget(to);
@@ -91,7 +92,7 @@ impl Drop for Worker {
 fn perform(backend: &mut dyn Backend, job: &Job) -> Result<Answer, StoreError> {
     match &job.call {
         Call::Get(name) => backend.get(name).map(Answer::Value),
-        Call::Put(name, value) => backend.put(name, value, &job.ticket).map(|()| Answer::Done),
+        Call::Put(values) => backend.put_all(values, &job.ticket).map(|()| Answer::Done),
         Call::Remove(name) => backend.remove(name, &job.ticket).map(|()| Answer::Done),
         Call::Rename(from, to) => backend.rename(from, to, &job.ticket).map(|()| Answer::Done),
         Call::Lock => backend.lock().map(|()| Answer::Done),
@@ -109,7 +110,8 @@ fn note(state: &mut State, call: &Call, answer: &Result<Answer, StoreError>, epo
         (Call::Get(name), Ok(Answer::Value(value))) => state.cache.keep(epoch, name, value, boot_ms()),
         // It was locked by somebody else: what is in memory is not to be used either.
         (_, Err(StoreError::Locked)) | (Call::State, Ok(Answer::State(StoreState::Locked, _))) => state.cache.clear(),
-        (Call::Put(name, _) | Call::Remove(name), _) => state.cache.forget(name),
+        (Call::Put(values), _) => values.iter().for_each(|(name, _)| state.cache.forget(name)),
+        (Call::Remove(name), _) => state.cache.forget(name),
         _ => {}
     }
     state.last = match answer {
