@@ -82,10 +82,12 @@ async fn file(
     let looked = path.clone();
     let (look, text) = keeper
         .run(move |worker| {
-            let look = worker.look(&looked)?;
-            let bytes = read::file(&looked, read::MAX_SIZE).ok().map(|read| read.bytes);
-            let bytes = bytes.filter(|bytes| Expected::of(bytes) == look.expected);
-            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let look = worker.look(&looked, true)?;
+            let mut buffer = read::Buffer::default();
+            let limits = read::Limits { size: read::MAX_SIZE, network: true };
+            let read = read::file(&looked, limits, &mut buffer).ok();
+            let bytes = read.map(|()| buffer.bytes()).filter(|bytes| Expected::of(bytes) == look.expected);
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
             let text = text.ok_or_else(|| {
                 Error::new(Code::Io, "it is not UTF-8, or was written just now").hint("nothing was changed; try again")
             })?;

@@ -66,7 +66,7 @@ fn too_many_folders_become_a_look_at_everything_and_it_is_counted() {
     let holds = Arc::clone(&hold);
     let sink = move |file: Seen| {
         if holds.swap(false, Ordering::SeqCst) {
-            drop(stopped.send(()));
+            let _ = stopped.send(());
             let _ = wait.recv();
         }
         drop(put.send(file));
