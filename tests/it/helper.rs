@@ -151,6 +151,7 @@ fn docker_s_exchange_by_hand() {
 #[test]
 fn a_want_is_for_the_place_that_is_said_and_for_no_other_host() {
     let (home, secret) = with_static();
+    home.does("helper add docker https://other.example vault:release");
     home.does("grant add human vault:release");
     let bare = home.run(["helper", "git", "--want", "vault:release", "get"], GIT);
     assert!(bare.out() == "quit=1\n" && bare.err().contains("--for"), "{}", bare.err());
