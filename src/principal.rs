@@ -126,7 +126,7 @@ pub struct Rule {
     /// File names of the executable or kernel names that mean it.
     #[serde(default)]
     pub process: Vec<String>,
-    /// Parts of the path of the script that an interpreter runs.
+    /// Parts of the path of the script that an interpreter runs. (Its own name is compared as `process` is.)
     #[serde(default)]
     pub script: Vec<String>,
     /// Where the names come from.
@@ -140,8 +140,10 @@ fn assistant() -> Kind {
 impl Rule {
     fn matches(&self, process: &Process) -> bool {
         let file = process.exe.as_deref().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-        let by_name = self.process.iter().any(|name| name == file || *name == process.name);
         let script = process.script.as_deref().unwrap_or_default();
+        // npm and pip start a program by a script of its name, which has an interpreter's process.
+        let of_script = script.rsplit('/').next().unwrap_or_default();
+        let by_name = self.process.iter().any(|name| name == file || *name == process.name || name == of_script);
         by_name || (!script.is_empty() && self.script.iter().any(|part| script.contains(part.as_str())))
     }
 }
@@ -269,7 +271,8 @@ mod tests {
         let alone = seen(vec![shell.clone()], false);
         assert_eq!(named(&alone, None, None), ("unknown".into(), NamedBy::Nothing));
         assert_eq!(named(&alone, None, Some("human")), ("unknown".into(), NamedBy::Nothing));
-        for above in [claude, node] {
+        let linked = process(9, "node", Some("/home/me/node_modules/.bin/claude"));
+        for above in [claude, node, linked] {
             let under = seen(vec![shell.clone(), above], true);
             assert_eq!(named(&under, None, Some("bot")), ("claude-code".into(), NamedBy::Ancestry));
             let task = InTask { id: "task_1", principal: "triage" };

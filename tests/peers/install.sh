@@ -3,13 +3,15 @@
 # node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
 # they are missing and this is root; otherwise it says which ones to install.
 #
-#   install.sh [python] [node] [apt]      only these parts; all of them where nothing is said
+#   install.sh [python] [node] [assistants] [apt]      only these parts; all of them where nothing is said
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0"
+assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
+  @google/gemini-cli@0.61.0"
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
   nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
@@ -46,17 +48,23 @@ python_part() {
   echo "$python_packages" >"$stamp"
 }
 
-node_part() {
-  stamp="$cache/node/.installed"
-  [ "$(cat "$stamp" 2>/dev/null)" = "$node_packages" ] && return 0
+# npm_into FOLDER PACKAGES: node_modules of its own.
+npm_into() {
+  stamp="$1/.installed"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$2" ] && return 0
   command -v npm >/dev/null || fail "npm is missing; install Node.js 20 or later"
-  rm -rf "$cache/node"
-  mkdir -p "$cache/node"
-  echo '{"name":"peers","private":true}' >"$cache/node/package.json"
-  # shellcheck disable=SC2086
-  retry "npm" npm install --prefix "$cache/node" --no-audit --no-fund --ignore-scripts --save-exact $node_packages
-  echo "$node_packages" >"$stamp"
+  rm -rf "$1"
+  mkdir -p "$1"
+  echo '{"name":"peers","private":true}' >"$1/package.json"
+  # shellcheck disable=SC2086 # the list is meant to be split
+  retry "npm" npm install --prefix "$1" --no-audit --no-fund --ignore-scripts --save-exact $2
+  echo "$2" >"$stamp"
 }
+
+node_part() { npm_into "$cache/node" "$node_packages"; }
+
+# More than a gigabyte: they bring their own runtimes.
+assistants_part() { npm_into "$cache/assistants" "$assistants"; }
 
 apt_part() {
   command -v apt-get >/dev/null || return 0
@@ -79,8 +87,8 @@ exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 for part in "${@:-all}"; do
   case $part in
-    all) python_part && node_part && apt_part ;;
-    python | node | apt) "${part}_part" ;;
-    *) fail "what is $part? python, node or apt" ;;
+    all) python_part && node_part && assistants_part && apt_part ;;
+    python | node | assistants | apt) "${part}_part" ;;
+    *) fail "what is $part? python, node, assistants or apt" ;;
   esac
 done

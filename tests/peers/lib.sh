@@ -1,6 +1,7 @@
 # Shared by the scripts here: a throw-away hallpass beside the strict upstream. Source it.
 #
-#   peers_start                    work folder, keys, upstream, config, daemon, credentials, principal, grants
+#   peers_start                    all below, and credentials, a principal and its grants
+#   peers_daemon [--plain]         work folder, keys, upstream, config, daemon
 #   peers_upstream [--direct]      only the work folder, the keys and the upstream
 #   peers_record JQ-FILTER         what the upstream saw, one JSON object a line
 #
@@ -73,8 +74,8 @@ peers_upstream() {
   trap 'exit 130' INT TERM
   mark="peer$(random_hex 8)"
   # Put together here, so that no text in the repository looks like a key.
-  key_openai="sk""-proj-$mark$(random_hex 16)"
-  key_anthropic="sk""-ant-api03-$mark$(random_hex 16)"
+  key_openai="sk""-proj-$mark$(random_hex 27)T3Blbk""FJ$(random_hex 37)"
+  key_anthropic="sk""-ant-api03-$mark$(random_hex 36)AAA"
   mkdir "$work/keys"
   printf %s "$key_openai" >"$work/keys/openai"
   printf %s "$key_anthropic" >"$work/keys/anthropic"
@@ -101,21 +102,29 @@ daemon_ready() {
   hallpass status --json >"$work/status.json" 2>/dev/null && jq -e '.gateway.url' "$work/status.json"
 }
 
-peers_start() {
+peers_daemon() {
   [ -x "${HALLPASS:-}" ] || fail "set HALLPASS to the path of the binary"
   HALLPASS=$(cd "$(dirname "$HALLPASS")" && pwd)/$(basename "$HALLPASS")
   command -v jq >/dev/null || fail "jq is missing: $here/install.sh apt"
   peers_upstream
-  export HALLPASS_HOME="$work/home"
-  mkdir "$HALLPASS_HOME"
-  python3 "$here/route_config.py" "$upstream" "$root/data/routes/openai.toml" "$root/data/routes/anthropic.toml" \
-    >"$HALLPASS_HOME/config.toml"
-  # Every request asks the store itself: nothing may be served from the cache while it is locked.
-  [ "${PEERS_STORE:-memory}" = memory ] ||
-    sed -i "s/^kind = \"memory\"/kind = \"$PEERS_STORE\"\ncache = \"0s\"/" "$HALLPASS_HOME/config.toml"
-
   # A home of its own: whatever a test asks of the watcher, nobody's real files are below it.
   mkdir "$work/user"
+  if [ "${1:-}" = --plain ]; then
+    # As on a person's machine: what an assistant starts with a cleared environment has to find the daemon too.
+    unset HALLPASS_HOME XDG_RUNTIME_DIR XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME XDG_CACHE_HOME || true
+    export HOME="$work/user"
+    config_dir="$HOME/.config/hallpass"
+  else
+    export HALLPASS_HOME="$work/home"
+    config_dir="$HALLPASS_HOME"
+  fi
+  mkdir -p "$config_dir"
+  python3 "$here/route_config.py" "$upstream" "$root/data/routes/openai.toml" "$root/data/routes/anthropic.toml" \
+    >"$config_dir/config.toml"
+  # Every request asks the store itself: nothing may be served from the cache while it is locked.
+  [ "${PEERS_STORE:-memory}" = memory ] ||
+    sed -i "s/^kind = \"memory\"/kind = \"$PEERS_STORE\"\ncache = \"0s\"/" "$config_dir/config.toml"
+
   HOME="$work/user" "$HALLPASS" daemon >"$work/daemon.log" 2>&1 &
   daemon=$!
   pids="$pids $daemon"
@@ -123,7 +132,10 @@ peers_start() {
   gateway=$(jq -r .gateway.url "$work/status.json")
   gateway_socket=$(jq -r .gateway.socket "$work/status.json")
   socket=$(jq -r .socket "$work/status.json")
+}
 
+peers_start() {
+  peers_daemon
   printf %s "$key_openai" | hallpass credential add openai --base-url "$upstream" >/dev/null ||
     fail "credential add openai"
   printf %s "$key_anthropic" | hallpass credential add anthropic --base-url "$upstream" >/dev/null ||

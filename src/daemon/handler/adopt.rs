@@ -215,8 +215,9 @@ fn place(seen: &Seen, name: &str, at: &str, what: std::result::Result<&Step, &St
 /// The grant that the tool needs, where none covers it; and its principal, where nothing knew it yet.
 fn allow(state: &Rc<State>, caller: &Caller, step: &Step) -> Result<()> {
     let settings = state.settings();
-    let assistant = settings.rules.iter().any(|rule| rule.principal == step.principal);
-    if step.principal != HUMAN && !assistant && state.names.borrow().principal(&step.principal).is_none() {
+    if let Some(rule) = settings.rules.iter().find(|rule| rule.principal == step.principal) {
+        state.see_assistant(&rule.principal, rule.kind)?;
+    } else if step.principal != HUMAN && state.names.borrow().principal(&step.principal).is_none() {
         state.put_principal(PrincipalRecord {
             name: step.principal.clone(),
             kind: Kind::McpServer,
