@@ -17,6 +17,9 @@ pub struct TakeFiles {
     /// Only say what would be done.
     #[serde(default)]
     pub dry_run: bool,
+    /// Leave what a person put back, as the watcher does.
+    #[serde(default)]
+    pub watched: bool,
     /// Leave decoys instead of references where one can be made.
     #[serde(default)]
     pub decoy: bool,
@@ -56,6 +59,8 @@ pub struct TakenSecret {
     pub fingerprint: String,
     /// Whether the gateway can stand in for it; otherwise it is released as it is, and only by a grant.
     pub route: Option<String>,
+    /// What a grant for it may say, `ISSUER:SCOPES`: what tools usually need of it.
+    pub want: String,
     /// Where a person revokes it at its issuer: it has been in a file.
     pub revoke: Option<String>,
     /// A decoy stands in its place and no reference: nothing comes of it.
@@ -136,6 +141,8 @@ pub struct Finding {
     pub start: u64,
     /// The byte after its last.
     pub end: u64,
+    /// The line that it begins on, from 1.
+    pub line: u64,
     /// What it is.
     pub kind: String,
     /// How sure: `certain` or `likely`.

@@ -97,7 +97,7 @@ impl Session {
         for left in &opened.unresolved {
             let hint = left.hint.as_deref().map(|hint| format!("; {}", output::safe(hint))).unwrap_or_default();
             let (variable, reason) = (output::safe(&left.variable), output::safe(&left.reason));
-            output::note(&format!("hallpass: {variable} is left as it is: {reason}{hint}"));
+            output::note(&format!("hallpass: {variable} gets no value: {reason}{hint}"));
         }
         Ok(opened)
     }

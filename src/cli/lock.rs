@@ -44,8 +44,13 @@ pub fn open(client: &mut Client, fd: Option<i32>) -> Result<StoreStatus> {
             Err(e) if matches!(e.code, Code::WrongPassphrase | Code::StoreLocked) => {}
             answer => return answer,
         }
-        let first = input::secret("passphrase of the store", None)?;
         let new = !std::path::Path::new(&status.store.place).exists();
+        let prompt = if new {
+            "a new passphrase for the store (without it the keys in it are lost)"
+        } else {
+            "passphrase of the store"
+        };
+        let first = input::secret(prompt, None)?;
         if new && first.source == "prompt" && input::secret("the same again", None)?.value != first.value {
             return Err(Error::new(Code::InvalidValue, "the two passphrases are not the same; nothing was made")
                 .hint("run it again"));

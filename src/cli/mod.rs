@@ -52,7 +52,7 @@ pub use context::Context;
 
 /// A credential agent: short-lived, scoped tokens instead of pasted API keys.
 ///
-/// Exit codes: 0 ok, 1 user error, 2 usage, 3 daemon unavailable, 4 denied, 70 internal; `exec`
+/// Exit codes: 0 ok, 1 user error, 2 usage, 3 daemon unavailable, 4 denied, 5 `scan` found something, 70 internal; `exec`
 /// exits with its command's code.
 #[derive(Debug, Parser)]
 #[command(name = "hallpass", version, propagate_version = true, max_term_width = 100)]

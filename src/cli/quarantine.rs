@@ -1,6 +1,6 @@
 //! `hallpass quarantine`: secrets out of files into the store, and back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -18,6 +18,7 @@ use crate::{
     client::{Client, segment},
     detect::Detector,
     error::{Error, Result},
+    quarantine::is_env_file,
     scan::{Progress, Scan, places, read},
 };
 
@@ -28,7 +29,8 @@ const BATCH: usize = 100;
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Without a verb: shows what would change, and asks.\n\
-    The reference that is left, hallpass:NAME, is resolved by `hallpass exec`, `hallpass env` and the shell hooks."
+    In a folder's .env files the reference that is left, hallpass:NAME, is resolved by `hallpass exec`, `hallpass env`\n\
+    and the shell hooks. Assistants' own files: `hallpass adopt`."
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -101,6 +103,9 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
                     "\nthe reference to {name} had gone from the file; its value rests as the credential {name}"
                 ));
             }
+            text.push_str(
+                "\nIts credentials stay in the store: `hallpass credential list`, `hallpass credential remove NAME`",
+            );
             text
         }),
         Some(Verb::Purge { id, force }) => cx.post(&path(&id, "/purge"), &Purge { force }, |_: &Done| {
@@ -116,13 +121,13 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
 pub fn preview(cx: &Context, paths: &[PathBuf]) -> Result<String> {
     let args = Arguments { verb: None, paths: paths.to_vec(), all: false, yes: false, dry_run: true, decoy: false };
     let (files, _) = files(cx, &args)?;
-    Ok(render_plan(&ask(&mut cx.client()?, &files, &args, true)?))
+    Ok(render_plan(&ask(&mut cx.client()?, &files, &args, Call::Watch)?))
 }
 
 fn take(cx: &Context, args: Arguments) -> Result<u8> {
     let (files, unread) = files(cx, &args)?;
     let mut client = cx.client()?;
-    let plan = ask(&mut client, &files, &args, true)?;
+    let plan = ask(&mut client, &files, &args, Call::Plan)?;
     let some = plan.iter().any(|taken| !taken.secrets.is_empty());
     let failed = unread || plan.iter().any(|taken| taken.error.is_some());
     if args.dry_run || !some {
@@ -140,7 +145,7 @@ fn take(cx: &Context, args: Arguments) -> Result<u8> {
         let files = plan.iter().filter(|taken| !taken.secrets.is_empty()).count();
         input::confirm(&format!("Take {} out of {}?", count(secrets, "secret"), count(files, "file")), false)?;
     }
-    let done = ask(&mut client, &files, &args, false)?;
+    let done = ask(&mut client, &files, &args, Call::Take)?;
     let failed = unread || done.iter().any(|taken| taken.error.is_some());
     if cx.json {
         output::json(&List { items: done })?;
@@ -177,10 +182,28 @@ fn files(cx: &Context, args: &Arguments) -> Result<(Vec<String>, bool)> {
     Ok((files, unread))
 }
 
-fn ask(client: &mut Client, files: &[String], args: &Arguments, dry_run: bool) -> Result<Vec<Taken>> {
+/// What the daemon is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    /// What would be done.
+    Plan,
+    /// What the watcher would do.
+    Watch,
+    /// To do it.
+    Take,
+}
+
+fn ask(client: &mut Client, files: &[String], args: &Arguments, call: Call) -> Result<Vec<Taken>> {
     let mut all = Vec::new();
     for batch in files.chunks(BATCH) {
-        let body = TakeFiles { paths: batch.to_vec(), likely: args.all, only: Vec::new(), dry_run, decoy: args.decoy };
+        let body = TakeFiles {
+            paths: batch.to_vec(),
+            likely: args.all,
+            only: Vec::new(),
+            dry_run: call != Call::Take,
+            watched: call == Call::Watch,
+            decoy: args.decoy,
+        };
         let answer: List<Taken> = client.post("/v1/quarantine", &body)?;
         all.extend(answer.items);
     }
@@ -193,14 +216,14 @@ fn render_plan(plan: &[Taken]) -> String {
     for taken in plan {
         left += taken.left;
         if let Some(diff) = &taken.diff {
-            text.push_str(&format!("{}\n", safe(diff)));
+            text.push_str(&format!("{}\n{}", safe(diff), unread(taken)));
         }
         text.push_str(&error_of(taken));
     }
     if left > 0 {
         text.push_str(&styled(
             DIM,
-            &format!("{} left alone because not certain; --all takes them too", count_left(left)),
+            &format!("{} left alone because not certain; `hallpass quarantine --all` takes them too", count_left(left)),
         ));
     } else if text.is_empty() {
         text.push_str("no secret found");
@@ -222,8 +245,8 @@ fn render_done(done: &[Taken]) -> String {
             for secret in &taken.secrets {
                 let name = safe(&secret.credential);
                 let how = match &secret.route {
-                    Some(_) => format!("a token of it: hallpass grant add human {name}:'*'"),
-                    None => format!("its value, as it is: hallpass grant add human {name}:release"),
+                    Some(_) => format!("a token of it: hallpass grant add human {}", safe(&secret.want)),
+                    None => format!("its value, as it is: hallpass grant add human {}", safe(&secret.want)),
                 };
                 let (now, how) = match secret.decoy {
                     true => (format!("a decoy; its value is the credential {name}"), decoy_hint(secret, &name)),
@@ -238,6 +261,9 @@ fn render_done(done: &[Taken]) -> String {
                 );
             }
         }
+        if taken.id.is_some() {
+            text.push_str(&unread(taken));
+        }
         text.push_str(&error_of(taken));
     }
     revoke.sort();
@@ -251,6 +277,20 @@ fn render_done(done: &[Taken]) -> String {
     }
     text.push_str("\n`hallpass quarantine restore ID` puts a file back as it was.");
     text
+}
+
+/// What is said of a file whose references nothing fills in.
+fn unread(taken: &Taken) -> String {
+    let name = Path::new(&taken.path).file_name().unwrap_or_default();
+    if is_env_file(name) || taken.secrets.iter().all(|secret| secret.decoy) {
+        return String::new();
+    }
+    format!(
+        "{} what reads {} gets the words hallpass:NAME, and no value: `hallpass adopt` knows most assistants' files; \
+         other programs can read a variable, which `hallpass exec --grant` sets\n",
+        styled(YELLOW, "!"),
+        safe(&name.to_string_lossy())
+    )
 }
 
 /// A tool that reads a decoy gets nothing, so the variable has to come from elsewhere.

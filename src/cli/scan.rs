@@ -226,7 +226,7 @@ fn tell_the_rest(report: &Report) {
         (report.binary, "binary file", "binary files"),
         (report.huge, "too large", "too large"),
         (report.special, "that is no plain file", "that are no plain files"),
-        (report.allowed, "finding that is allowed", "findings that are allowed"),
+        (report.allowed, "finding that is allowed or in the baseline", "findings that are allowed or in the baseline"),
     ]
     .into_iter()
     .filter(|(count, ..)| *count > 0)

@@ -41,7 +41,7 @@ pub struct Args {
     /// Where credentials rest
     #[arg(long)]
     store: Option<Place>,
-    /// The age identity file that opens the file store without a passphrase
+    /// The age identity file (`age-keygen -o FILE` makes one) that opens the file store without a passphrase
     #[arg(long, value_name = "PATH")]
     identity: Option<PathBuf>,
     /// Install the service without asking

@@ -122,6 +122,9 @@ fn agree(cx: &Context, paths: &[PathBuf], yes: bool) -> Result<()> {
         return Ok(());
     }
     output::note(&quarantine::preview(cx, paths)?);
+    output::note(
+        "What is not certain is told: `hallpass findings`. What a person put back stays, until its quarantine is asked for.",
+    );
     input::confirm("From now on, take what is certain out of files here, now and whenever it is pasted?", false)
 }
 
@@ -177,7 +180,7 @@ fn render(status: &WatchStatus) -> String {
 fn render_finding(finding: &Finding) -> String {
     let class = if finding.class == "certain" { styled(RED, "certain") } else { styled(YELLOW, "likely ") };
     let key = finding.key.as_deref().map(|key| format!("  {}", safe(key))).unwrap_or_default();
-    let place = format!("{}:{}", safe(&finding.path), finding.start);
+    let place = format!("{}:{}", safe(&finding.path), finding.line);
     format!(
         "{class}  {}  {}{key}\n         {}",
         styled(BOLD, &place),

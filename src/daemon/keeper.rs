@@ -122,6 +122,8 @@ pub struct Look {
 pub struct Seen {
     /// Where its value stands.
     pub span: Range<usize>,
+    /// The line that it begins on, from 1.
+    pub line: usize,
     /// What it is.
     pub kind: &'static str,
     /// How sure.
@@ -198,7 +200,9 @@ impl Worker {
             let scalar = document.as_ref().and_then(|document| document.scalar_at(finding.span.start));
             let whole = scalar.filter(|scalar| scalar.span == finding.span);
             let value = whole.and_then(|scalar| scalar.decoded.as_deref()).unwrap_or(raw);
+            let before = bytes.get(..finding.span.start).unwrap_or_default();
             Seen {
+                line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
                 kind: finding.kind,
                 class: finding.class,
                 key: finding.key,

@@ -240,8 +240,8 @@ async fn look(state: &Rc<State>, seen: &Seen, patient: bool) -> Option<Error> {
 
 async fn repair(state: &Rc<State>, seen: &Seen, look: &Look, only: Vec<String>, patient: bool) -> Option<Error> {
     let who = Identity { principal: WATCHER.into(), kind: Kind::Service, named_by: NamedBy::Nothing, task: None };
-    let request = TakeFiles { paths: Vec::new(), likely: false, only, dry_run: false, decoy: false };
-    match quarantine::file(state, &who, &seen.path, &request).await {
+    let request = TakeFiles { paths: Vec::new(), likely: false, only, dry_run: false, watched: false, decoy: false };
+    match quarantine::file(state, &who, &seen.path, &request, &mut BTreeMap::new()).await {
         Ok(taken) => {
             let now = Instant::now();
             for secret in &taken.secrets {
@@ -251,10 +251,12 @@ async fn repair(state: &Rc<State>, seen: &Seen, look: &Look, only: Vec<String>, 
             if taken.id.is_some() {
                 let names: Vec<String> =
                     taken.secrets.iter().map(|secret| format!("hallpass:{}", secret.credential)).collect();
+                let read = seen.path.file_name().is_some_and(crate::quarantine::is_env_file);
                 let text = format!(
-                    "{} now says {}. `hallpass quarantine list` shows it, and restores it",
+                    "{} now says {}{}. `hallpass quarantine list` shows it, and restores it",
                     seen.path.display(),
-                    names.join(", ")
+                    names.join(", "),
+                    if read { "" } else { ", which what reads that file takes as it is: see `hallpass adopt`" }
                 );
                 super::notice::tell(state, "A pasted secret is in the store", &text);
             }
@@ -298,7 +300,8 @@ pub fn count_again(state: &State, file: &Path) -> Result<()> {
     state.db.put(Table::PutBack, &real.to_string_lossy(), &Vec::<String>::new())
 }
 
-fn put_back(state: &State, file: &Path) -> Vec<String> {
+/// The fingerprints of what a person put back into the file.
+pub fn put_back(state: &State, file: &Path) -> Vec<String> {
     state.db.find(Table::PutBack, &file.to_string_lossy()).ok().flatten().unwrap_or_default()
 }
 
@@ -323,6 +326,7 @@ fn remember(state: &State, look: &Look, note: impl Fn(&keeper::Seen) -> String) 
             path: look.path.display().to_string(),
             start: one.span.start as u64,
             end: one.span.end as u64,
+            line: one.line as u64,
             kind: one.kind.to_owned(),
             class: quarantine::class(one.class).to_owned(),
             key: one.key.clone(),

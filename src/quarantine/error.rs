@@ -179,5 +179,6 @@ impl From<PurgeError> for Error {
 }
 
 fn no_such_item() -> Error {
-    Error::new(Code::NotFound, "there is no such item in quarantine").hint("`hallpass quarantine list` shows them")
+    Error::new(Code::NotFound, "there is no such item in quarantine, or it was restored already")
+        .hint("`hallpass quarantine list` shows them")
 }

@@ -34,9 +34,15 @@ pub fn install() -> Result<(PathBuf, bool)> {
             .hint(format!("add this line to it: {LINE} || exit 1")));
     }
     fs::create_dir_all(&folder).map_err(failed)?;
-    // The hook must not be the reason that nobody can commit where hallpass is not installed.
+    let program = std::env::current_exe().unwrap_or_default();
+    let program = program.to_string_lossy().replace('\'', "'\\''");
+    // Desktop programs commit with another PATH. The hook must not be the reason that nobody can commit where hallpass
+    // is not installed any more, and it says so.
     let text = format!(
-        "#!/bin/sh\n# Written by `hallpass scan --install-hook`.\ncommand -v hallpass >/dev/null || exit 0\nexec {LINE}\n"
+        "#!/bin/sh\n# Written by `hallpass scan --install-hook`: {LINE}\n\
+         program=$(command -v hallpass) || program='{program}'\n\
+         if [ -x \"$program\" ]; then exec \"$program\" scan --staged; fi\n\
+         echo 'hallpass is not installed here any more: nothing was looked at. Remove this hook, or install it.' >&2\n"
     );
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(&hook).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;

@@ -119,7 +119,7 @@ fn a_reference_becomes_a_token_with_its_base_url_once_a_grant_allows_it() {
     // Without a grant it is told, and left.
     let left = exec(&home, &project, &[], "echo \"[$ANTHROPIC_API_KEY]\"", "");
     assert_eq!(left.code(), 0, "{}", left.err());
-    assert!(left.err().contains("ANTHROPIC_API_KEY is left as it is") && left.err().contains("grant add"));
+    assert!(left.err().contains("ANTHROPIC_API_KEY gets no value") && left.err().contains("grant add"));
     assert!(!left.out().contains("hp_"), "{}", left.out());
     home.does("grant add human anthropic:messages");
     let ran = exec(&home, &project, &[], "echo $ANTHROPIC_API_KEY $ANTHROPIC_BASE_URL", "");
@@ -308,7 +308,10 @@ fn what_a_kill_cut_off_is_completed_by_the_next_start() {
 fn what_a_person_removed_stays_removed_over_a_restart() {
     let (mut home, project, key) = (with_file_store(), Project::new(), anthropic());
     home.start();
-    id(&take(&home, &project.write(".env", &format!("A={key}\n"))));
+    let id = id(&take(&home, &project.write(".env", &format!("A={key}\n"))));
+    let problem = home.fails("credential remove anthropic", 1, "in_use");
+    assert!(problem["hint"].as_str().unwrap().contains(&id), "{problem}");
+    home.does(&format!("quarantine purge --force {id}"));
     home.does("credential remove anthropic");
     assert_eq!(home.json("credential list")["items"].as_array().unwrap().len(), 0);
     home.kill();

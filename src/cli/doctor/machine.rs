@@ -88,7 +88,11 @@ fn runtime(paths: &Paths) -> Check {
     }
     Check::warn(
         "runtime folder",
-        format!("{} is not there, so the socket is in {}", run.display(), paths.runtime_dir.display()),
+        format!(
+            "{} is not there, so the socket is in {} (XDG_RUNTIME_DIR is not asked: a tool's helper may not have it)",
+            run.display(),
+            paths.runtime_dir.display()
+        ),
         "log in through systemd (loginctl enable-linger) if you want it; it works as it is, unless that is a network disk",
     )
 }

@@ -103,7 +103,7 @@ async fn file(
             .hint("mend it and try again; nothing was changed")
     };
     Tree::read(entry.format, text.as_bytes()).ok_or_else(unread)?;
-    let names = quarantine::names(state, &seen, &BTreeMap::new());
+    let names = quarantine::names(state, &seen, &BTreeMap::new(), &BTreeMap::new());
     let principal = surface.principal.as_deref().unwrap_or(&surface.name);
     let known = state.settings().rules.iter().any(|rule| rule.principal == principal);
     let tool =

@@ -148,6 +148,7 @@ pub async fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Do
     let identity = state.human_only(caller, "removing a credential")?;
     let _turn = state.credential_turn.lock().await;
     find(state, name)?;
+    unused_by_files(state, name).await?;
     record(state, "credential.remove", &identity, name, Decision::Done)?;
     let issuers = issuers_of(state, name);
     let leases = state.leases.borrow().ids(|lease| issuers.contains(&lease.what.issuer));
@@ -164,6 +165,18 @@ pub async fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Do
     state.forget_credential(name)?;
     state.reload()?;
     Ok(Done { done: true })
+}
+
+/// Refuses what would leave references in files that nothing can fill in any more.
+async fn unused_by_files(state: &Rc<State>, name: &str) -> Result<()> {
+    let items = super::quarantine::standing(state).await?;
+    let Some(item) = items.iter().find(|item| item.holes.iter().any(|hole| hole.credential == name)) else {
+        return Ok(());
+    };
+    let (file, id) = (printable(&item.path.to_string_lossy()), &item.id);
+    Err(Error::new(Code::InUse, format!("{file} refers to {name:?}")).hint(format!(
+        "`hallpass quarantine restore {id}` puts it back, `hallpass quarantine purge --force {id}` forgets the file"
+    )))
 }
 
 /// Shows the value to a person at a terminal. The record is written first.

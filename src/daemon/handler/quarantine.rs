@@ -12,9 +12,10 @@ use std::{
     rc::Rc,
 };
 
+pub(super) use named::{Planned, names, route_kind};
 use named::{base, decoys};
-pub(super) use named::{names, route_kind};
 pub use wire::class;
+pub(super) use wire::usual_scopes;
 
 use crate::{
     api::{
@@ -49,12 +50,13 @@ pub async fn take(state: &Rc<State>, caller: &Caller, request: TakeFiles) -> Res
             .hint("split it in several"));
     }
     let mut items = Vec::new();
+    let mut planned = Planned::new();
     for path in &request.paths {
         let absolute = absolute(path)?;
         if !request.dry_run {
             watcher::count_again(state, &absolute)?;
         }
-        let taken = file(state, &identity, &absolute, &request).await;
+        let taken = file(state, &identity, &absolute, &request, &mut planned).await;
         items.push(taken.unwrap_or_else(|error| Taken {
             path: path.clone(),
             id: None,
@@ -69,7 +71,13 @@ pub async fn take(state: &Rc<State>, caller: &Caller, request: TakeFiles) -> Res
 }
 
 /// Takes the secrets out of one file: what the verb and the watcher both do.
-pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &TakeFiles) -> Result<Taken> {
+pub async fn file(
+    state: &Rc<State>,
+    who: &Identity,
+    path: &Path,
+    request: &TakeFiles,
+    planned: &mut Planned,
+) -> Result<Taken> {
     let _turn = state.credential_turn.lock().await;
     state.audit_ready()?;
     let keeper = state.keeper()?;
@@ -78,12 +86,16 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
     loop {
         let looked = path.to_path_buf();
         let look = keeper.run(move |worker| worker.look(&looked, named)).await?;
-        let seen = state.without_decoys(path, look.seen);
+        let mut seen = state.without_decoys(path, look.seen);
+        if request.watched {
+            let stays = watcher::put_back(state, &look.real);
+            seen.retain(|one| !stays.contains(&one.fingerprint));
+        }
         let (chosen, left): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| {
             let sure = seen.class == Class::Certain || request.likely;
             sure && (request.only.is_empty() || request.only.contains(&seen.fingerprint))
         });
-        let names = names(state, &chosen, &tried);
+        let names = names(state, &chosen, &tried, planned);
         let decoys = decoys(state, &chosen, request)?;
         let made = |seen: &Seen| decoys.contains_key(&seen.fingerprint);
         let secrets =
@@ -104,6 +116,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
             return Err(Error::new(Code::InvalidValue, "the file is UTF-16, where no reference can be written")
                 .hint("save it as UTF-8 and try again"));
         }
+        let prints: Vec<String> = chosen.iter().map(|seen| seen.fingerprint.clone()).collect();
         let lengths: BTreeMap<String, u64> =
             chosen.iter().zip(&names).map(|(seen, name)| (name.clone(), seen.value.len() as u64)).collect();
         let replacements = chosen.into_iter().zip(&names).map(|(seen, name)| Replacement {
@@ -125,6 +138,7 @@ pub async fn file(state: &Rc<State>, who: &Identity, path: &Path, request: &Take
             adopted: None,
         };
         if request.dry_run {
+            planned.extend(prints.into_iter().zip(names));
             taken.diff = Some(keeper.run(move |_| Quarantine::plan(&take).map_err(Error::from)).await?);
             return Ok(taken);
         }
@@ -215,6 +229,15 @@ pub async fn resume(state: &Rc<State>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What stands in files now, where there is a quarantine at all.
+pub(super) async fn standing(state: &Rc<State>) -> Result<Vec<engine::Item>> {
+    if !state.paths.state_dir.join("quarantine").is_dir() {
+        return Ok(Vec::new());
+    }
+    let items = items(state).await?.into_iter();
+    Ok(items.filter(|(_, step)| *step == engine::State::Quarantined).map(|(item, _)| item).collect())
 }
 
 /// Everything that was quarantined, newest first.

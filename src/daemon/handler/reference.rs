@@ -64,10 +64,7 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
     if named.iter().any(|wanted| wanted.issuer == issuer) {
         return Ok(Ok((issuer, None)));
     }
-    let scope = match &kind {
-        IssuerKind::Gateway { .. } => "'*'",
-        IssuerKind::Static => release::SCOPE,
-    };
+    let scope = super::quarantine::usual_scopes(state, &kind);
     if let Some(file) = &reference.file
         && !state.is_noted(Path::new(file), &reference.credential, Some(&reference.variable))?
     {

@@ -13,8 +13,16 @@ use crate::{
     principal::is_name,
 };
 
+/// Names that other files' secrets would get in a request that changes nothing, by fingerprint.
+pub(in crate::daemon) type Planned = BTreeMap<String, String>;
+
 /// The name of each secret's credential: the same secret is one credential, whatever files it is in.
-pub(in crate::daemon::handler) fn names(state: &State, seen: &[Seen], tried: &BTreeMap<String, usize>) -> Vec<String> {
+pub(in crate::daemon::handler) fn names(
+    state: &State,
+    seen: &[Seen],
+    tried: &BTreeMap<String, usize>,
+    planned: &Planned,
+) -> Vec<String> {
     let names = state.names.borrow();
     let mut given: BTreeMap<&str, String> = BTreeMap::new();
     for one in seen {
@@ -23,13 +31,14 @@ pub(in crate::daemon::handler) fn names(state: &State, seen: &[Seen], tried: &BT
             continue;
         }
         let known = names.credentials().find(|record| record.fingerprint.as_deref() == Some(print));
-        let name = known.map(|record| record.name.clone()).unwrap_or_else(|| {
+        let known = known.map(|record| record.name.clone()).or_else(|| planned.get(print).cloned());
+        let name = known.unwrap_or_else(|| {
             let base = wanted_name(one);
             // A name that an earlier attempt found taken is passed over as often as that happened.
             let skip = tried.get(&base).copied().unwrap_or_default();
             let free = |name: &String| {
                 let other = names.credential(name).is_some_and(|record| record.fingerprint.is_some());
-                !other && !given.values().any(|taken| taken == name)
+                !other && !given.values().chain(planned.values()).any(|taken| taken == name)
             };
             let numbered = |n: usize| if n == 1 { base.clone() } else { format!("{base}-{n}") };
             (1..).map(numbered).filter(free).nth(skip).unwrap_or_else(|| base.clone())

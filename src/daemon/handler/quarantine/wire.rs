@@ -4,7 +4,11 @@ use super::named::route_kind;
 use crate::{
     api::quarantine::{Item, ItemSecret, TakenSecret},
     config::IssuerKind,
-    daemon::{handler::rfc3339, keeper::Seen, state::State},
+    daemon::{
+        handler::{release, rfc3339},
+        keeper::Seen,
+        state::State,
+    },
     detect::{Class, rule},
     quarantine as engine,
 };
@@ -16,7 +20,9 @@ fn is_decoy(hole: &engine::Hole) -> bool {
 
 pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: bool) -> TakenSecret {
     let rule = rule::named(seen.kind);
-    let route = match route_kind(state, rule.and_then(|rule| rule.route)) {
+    let kind = route_kind(state, rule.and_then(|rule| rule.route));
+    let want = format!("{name}:{}", usual_scopes(state, &kind));
+    let route = match kind {
         IssuerKind::Gateway { route, .. } => Some(route),
         IssuerKind::Static => None,
     };
@@ -27,8 +33,20 @@ pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: bool) -> Tak
         credential: name.to_owned(),
         fingerprint: seen.fingerprint.clone(),
         route,
+        want,
         revoke: rule.and_then(|rule| rule.revoke).map(ToOwned::to_owned),
         decoy,
+    }
+}
+
+/// The scopes that a person is told to grant, as one word of a shell: what tools usually need, never more than there is.
+pub(in crate::daemon::handler) fn usual_scopes(state: &State, kind: &IssuerKind) -> String {
+    let IssuerKind::Gateway { route, .. } = kind else { return release::SCOPE.to_owned() };
+    let settings = state.settings();
+    let usual = settings.catalogue.get(route).map(|route| route.default_scopes.as_slice()).unwrap_or_default();
+    match usual {
+        [] => "'*'".to_owned(),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
     }
 }
 
