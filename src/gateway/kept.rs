@@ -180,7 +180,9 @@ impl Kept {
             self.look_after();
             return Ok(Opened::Shared(sender));
         }
-        let (sender, connection) = http1::handshake(HeardOut::new(io)).await.map_err(|_| Failure::Broken)?;
+        // In one piece, as `http::serve` writes.
+        let builder = http1::Builder::new().writev(false).clone();
+        let (sender, connection) = builder.handshake(HeardOut::new(io)).await.map_err(|_| Failure::Broken)?;
         Ok(Opened::One(Link::new(sender, Box::pin(connection.with_upgrades()))))
     }
 
