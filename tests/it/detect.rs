@@ -176,7 +176,7 @@ fn cases(round: u64) -> Vec<Case> {
 fn write_out(folder: &Path, cases: &[Case]) {
     let mut labels = Vec::new();
     for (n, case) in cases.iter().enumerate() {
-        let path = format!("{n:03}/{}", case.path);
+        let path = format!("{n:03}/{}", case.path.trim_start_matches('/'));
         let file = folder.join("files").join(&path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, &case.text).unwrap();
