@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{
         problem::Code,
-        session::{Env, OpenEnv},
+        session::{Env, OpenEnv, Unresolved},
     },
     client::Client,
     error::{Error, Result},
@@ -94,11 +94,7 @@ impl Session {
         let wait = Duration::from_secs(self.wait.unwrap_or(120));
         let mut opened: Env = client.post_waiting("/v1/env", &body, wait, waiting::note(cx.json))?;
         references.put_back(&mut opened);
-        for left in &opened.unresolved {
-            let hint = left.hint.as_deref().map(|hint| format!("; {}", output::safe(hint))).unwrap_or_default();
-            let (variable, reason) = (output::safe(&left.variable), output::safe(&left.reason));
-            output::note(&format!("hallpass: {variable} gets no value: {reason}{hint}"));
-        }
+        say_unresolved(&opened.unresolved);
         Ok(opened)
     }
 
@@ -119,6 +115,31 @@ impl Session {
     /// The project whose file says what is needed, where nothing else does.
     pub fn project(&self) -> Result<Option<PathBuf>> {
         if self.no_project || !self.grants.is_empty() { Ok(None) } else { trust::find_here() }
+    }
+}
+
+/// What got no value, and the one command that grants all of it.
+fn say_unresolved(unresolved: &[Unresolved]) {
+    const GRANT: &str = "hallpass grant add ";
+    let granted =
+        |left: &Unresolved| left.hint.as_deref().and_then(|hint| hint.strip_prefix(GRANT)?.split_once(' ')).is_some();
+    let mut wants: Vec<(&str, &str)> = Vec::new();
+    let hints = unresolved.iter().filter_map(|left| left.hint.as_deref()?.strip_prefix(GRANT)?.split_once(' '));
+    hints.for_each(|hint| {
+        if !wants.contains(&hint) {
+            wants.push(hint)
+        }
+    });
+    for left in unresolved {
+        let alone = wants.len() < 2 || !granted(left);
+        let hint =
+            left.hint.as_deref().filter(|_| alone).map(|hint| format!("; {}", output::safe(hint))).unwrap_or_default();
+        let (variable, reason) = (output::safe(&left.variable), output::safe(&left.reason));
+        output::note(&format!("hallpass: {variable} gets no value: {reason}{hint}"));
+    }
+    if let (true, Some((principal, _))) = (wants.len() > 1, wants.first()) {
+        let all: Vec<String> = wants.iter().map(|(_, want)| output::safe(want)).collect();
+        output::note(&format!("hallpass: {GRANT}{} {}", output::safe(principal), all.join(" ")));
     }
 }
 

@@ -50,9 +50,9 @@ pub enum Verb {
 pub struct Add {
     /// Who it is for
     principal: String,
-    /// What, such as github:issues:read@acme/web
-    #[arg(value_name = "ISSUER:SCOPE@RESOURCE")]
-    what: Wanted,
+    /// What, such as github:issues:read@acme/web; of several each becomes a grant of its own
+    #[arg(value_name = "ISSUER:SCOPE@RESOURCE", required = true)]
+    what: Vec<Wanted>,
     /// The longest life of one token, such as 15m; an hour where nothing is said
     #[arg(long, value_parser = when::seconds)]
     ttl: Option<u64>,
@@ -70,15 +70,19 @@ pub struct Add {
 pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
     match verb {
         Verb::Add(args) => {
-            let body = AddGrant {
-                principal: args.principal,
-                what: args.what,
-                max_ttl_seconds: args.ttl,
-                approval: args.approval.unwrap_or_default(),
-                body: bounds(args.body),
-                rate: args.rate,
-            };
-            cx.post("/v1/grants", &body, |g: &Grant| format!("{}: {}", safe(&g.id), sentence(g)))
+            let body = bounds(args.body);
+            for what in args.what {
+                let body = AddGrant {
+                    principal: args.principal.clone(),
+                    what,
+                    max_ttl_seconds: args.ttl,
+                    approval: args.approval.unwrap_or_default(),
+                    body: body.clone(),
+                    rate: args.rate,
+                };
+                cx.post("/v1/grants", &body, |g: &Grant| format!("{}: {}", safe(&g.id), sentence(g)))?;
+            }
+            Ok(0)
         }
         Verb::List => cx.get("/v1/grants", render_list),
         Verb::Remove { id } => {

@@ -234,6 +234,7 @@ fn render_plan(plan: &[Taken]) -> String {
 fn render_done(done: &[Taken]) -> String {
     let mut text = String::new();
     let mut revoke: Vec<String> = Vec::new();
+    let mut wants: Vec<String> = Vec::new();
     for taken in done {
         if let Some(id) = &taken.id {
             text.push_str(&format!(
@@ -244,15 +245,18 @@ fn render_done(done: &[Taken]) -> String {
             ));
             for secret in &taken.secrets {
                 let name = safe(&secret.credential);
-                let how = match &secret.route {
-                    Some(_) => format!("a token of it: hallpass grant add human {}", safe(&secret.want)),
-                    None => format!("its value, as it is: hallpass grant add human {}", safe(&secret.want)),
-                };
+                let key = secret.key.as_deref().unwrap_or(&secret.kind);
                 let (now, how) = match secret.decoy {
                     true => (format!("a decoy; its value is the credential {name}"), decoy_hint(secret, &name)),
-                    false => (format!("hallpass:{name}"), how),
+                    false if secret.route.is_some() => (format!("hallpass:{name}"), "a token of it".to_owned()),
+                    false => {
+                        (format!("hallpass:{name}"), "its value, as it is: no route can stand in for it".to_owned())
+                    }
                 };
-                text.push_str(&format!("    {} is now {now}\n    {}\n", safe(&secret.kind), styled(DIM, &how)));
+                text.push_str(&format!("    {} is now {now}  {}\n", safe(key), styled(DIM, &how)));
+                if !secret.decoy && !wants.contains(&secret.want) {
+                    wants.push(secret.want.clone());
+                }
                 let by_api =
                     crate::revoke::of_kind(&secret.kind).map(|_| format!(", or: hallpass revoke-upstream {name}"));
                 let by_api = by_api.unwrap_or_default();
@@ -265,6 +269,13 @@ fn render_done(done: &[Taken]) -> String {
             text.push_str(&unread(taken));
         }
         text.push_str(&error_of(taken));
+    }
+    if !wants.is_empty() {
+        let wants: Vec<String> = wants.iter().map(|want| safe(want)).collect();
+        text.push_str(&format!(
+            "\nWhat tools get of them is yours to say: hallpass grant add human {}\n",
+            wants.join(" ")
+        ));
     }
     revoke.sort();
     revoke.dedup();

@@ -397,3 +397,21 @@ fn the_secret_is_in_no_file_of_ours_but_the_store() {
     canary::assert_nowhere(&home, &key);
     home.does("audit verify");
 }
+
+#[test]
+fn one_command_grants_what_a_file_needs() {
+    let (home, project) = (Home::started(), Project::new());
+    let database = format!("postgres://app:{}@db.example.com/app", random());
+    let file = project.write(".env", &format!("A={}\nDATABASE_URL={database}\n", anthropic()));
+    let done = home.does(&format!("quarantine --all --yes {file}"));
+    let grant = done.lines().find_map(|line| line.split_once("hallpass grant add ")).expect(&done).1.to_owned();
+    let show = || exec(&home, &project, &[], "echo \"$A $DATABASE_URL\"", "");
+    assert!(
+        show().err().lines().any(|line| line == format!("hallpass: hallpass grant add {grant}")),
+        "{}",
+        show().err()
+    );
+    home.pasted(&format!("hallpass grant add {grant}"));
+    let out = show().ok();
+    assert!(out.starts_with("hp_") && out.trim_end().ends_with(&database), "{out}");
+}
