@@ -78,6 +78,15 @@ impl Task {
         self.ended.is_none() && !self.deadline.is_past(now)
     }
 
+    /// False once there is nothing left of it to know: it has ended, and so has the process it was bound to, as far as
+    /// the task can tell.
+    pub fn matters(&self) -> bool {
+        match &self.ended {
+            None => true,
+            Some(ended) => self.process.is_some() && ended.reason != EndReason::Exited,
+        }
+    }
+
     /// True when the task allows what is wanted, whatever the grants say.
     pub fn allows(&self, wanted: &Wanted) -> bool {
         match &self.limit {

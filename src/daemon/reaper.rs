@@ -1,21 +1,22 @@
 //! Ends tasks when their process ends, and tasks and leases when their time is up.
 //!
-//! Owns one watch per bound task (a pidfd that becomes readable) and one timer for the next deadline.
+//! Owns one watch per process with a task (a pidfd that becomes readable) and one timer for the next deadline.
 //! Timers are hints, because tokio's stop while the machine sleeps: every use checks again.
 
 use std::{rc::Rc, time::Duration};
 
 use super::state::State;
 use crate::{
+    error::Result,
     sys,
-    task::{EndReason, ProcessKey, Task},
+    task::{ProcessKey, Task},
 };
 
 /// The longest the timer sleeps: so that a deadline that passed while the machine slept is noticed.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Ends the task when the process ends; at once when it has.
-fn watch_process(state: &Rc<State>, task: String, key: ProcessKey) {
+/// Ends a process's tasks when it ends; at once when it has.
+fn watch_process(state: &Rc<State>, key: ProcessKey) {
     let pidfd = sys::process::open_pidfd(key.pid).ok();
     // The pid may have been reused before the pidfd was opened; its start time tells.
     let alive = sys::process::key(key.pid) == Some(key);
@@ -28,23 +29,26 @@ fn watch_process(state: &Rc<State>, task: String, key: ProcessKey) {
                 _ = watch.readable() => {}
             }
         }
-        if let Err(error) = state.end_task(&task, EndReason::Exited) {
+        if let Err(error) = state.end_process(key) {
             tracing::error!("{error}");
         }
     });
 }
 
-/// Follows a task that was opened: its process, where it is bound to one.
-pub fn follow(state: &Rc<State>, task: &Task) {
-    if let Some(key) = task.process {
-        watch_process(state, task.id.clone(), key);
+/// Opens a task and follows the process it is bound to, which is watched once, whatever it opens.
+pub fn open(state: &Rc<State>, task: Task) -> Result<()> {
+    let new = task.process.filter(|key| !state.tasks.borrow().binds(*key));
+    state.open_task(task)?;
+    if let Some(key) = new {
+        watch_process(state, key);
     }
+    Ok(())
 }
 
-/// Follows the tasks that were open when the daemon stopped, and from now on the time of all.
+/// Follows the processes of the tasks that were open when the daemon stopped, and from now on the time of all.
 pub fn resume(state: &Rc<State>) {
-    let open: Vec<Task> = state.tasks.borrow().iter().cloned().collect();
-    open.iter().for_each(|task| follow(state, task));
+    let bound = state.tasks.borrow().processes();
+    bound.into_iter().for_each(|key| watch_process(state, key));
     keep_ending(state);
 }
 

@@ -59,6 +59,81 @@ fn an_orphan_that_keeps_a_terminal_is_no_person() {
     home.human_does("principal add good --kind agent");
 }
 
+/// A person starts `exec` at a terminal; the command in it runs on after the task has ended, in each of these ways.
+#[test]
+fn who_ends_the_own_task_or_outlives_it_is_no_person() {
+    let (mut home, upstream, key) = (Home::started(), Upstream::start(), key());
+    home.with_upstream(&upstream, &key);
+    home.does("grant add bot up:read");
+    let hallpass = env!("CARGO_BIN_EXE_hallpass");
+    let over = format!("until {hallpass} --json task show $HALLPASS_TASK | grep -q 'ended_at.*Z'; do :; done");
+    let attempts = format!(
+        "{hallpass} grant add bot up:write; {hallpass} principal add evil --kind agent; {hallpass} mint up:read; \
+         {hallpass} mint up:read --as bot; {hallpass} exec --as bot --grant up:read -- echo hp_in; \
+         {hallpass} grant explain up:read"
+    );
+    let ends = format!("{hallpass} task end $HALLPASS_TASK >ended");
+    let wait = "echo over >over; until [ -e go ]; do :; done";
+    for (ttl, script) in [("1h", format!("{ends}; {attempts}")), ("1s", format!("{over}; {attempts}"))] {
+        let args = ["exec", "--as", "bot", "--ttl", ttl, "--grant", "up:read", "--", "sh", "-c", &script];
+        let ran = home.human(args, "");
+        assert!(!ran.out().contains("hp_") && !ran.out().contains("may have"), "{}{}", ran.out(), ran.err());
+        assert_eq!(ran.err().matches("has ended").count(), 4, "{}", ran.err());
+    }
+    // The daemon is killed and comes back meanwhile; afterwards the process is forgotten.
+    let script = format!("{ends}; {wait}; {attempts}");
+    let args = ["exec", "--as", "bot", "--grant", "up:read", "--", "sh", "-c", &script];
+    let terminal = Terminal::open();
+    let mut command = home.command(args);
+    terminal.control(&mut command);
+    let asked = std::thread::spawn(move || super::support::run(command, b""));
+    wait_until("its task is over", || home.path().join("over").exists());
+    home.kill();
+    home.start();
+    fs::write(home.path().join("go"), "").unwrap();
+    let ran = asked.join().unwrap();
+    assert!(!ran.out().contains("hp_"), "{}{}", ran.out(), ran.err());
+    assert_eq!(ran.err().matches("has ended").count(), 4, "{}", ran.err());
+    assert_eq!(home.json("principal list")["items"].as_array().unwrap().len(), 1);
+    home.human_does("principal add good --kind agent");
+}
+
+/// Whoever opens and ends tasks for as long as it lives costs one descriptor and not one for each.
+#[test]
+fn a_process_that_opens_tasks_without_end_is_watched_once() {
+    use std::io::{Read, Write};
+    let home = Home::started();
+    home.does("principal add bot --kind agent");
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", home.pid().unwrap())).unwrap().count();
+    let mut socket = std::os::unix::net::UnixStream::connect(home.socket()).unwrap();
+    let mut ask = |path: &str, body: &str| -> serde_json::Value {
+        write!(
+            socket,
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut reply = Vec::new();
+        let mut part = [0; 4096];
+        loop {
+            let read = socket.read(&mut part).unwrap();
+            reply.extend_from_slice(&part[..read]);
+            let text = String::from_utf8_lossy(&reply);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            assert!(head.starts_with("HTTP/1.1 200"), "{text}");
+            if let Ok(json) = serde_json::from_str(body) {
+                return json;
+            }
+        }
+    };
+    let before = descriptors();
+    for round in 0..50 {
+        let task = ask("/v1/tasks", &format!("{{\"title\":\"{round}\",\"as\":\"bot\",\"bind\":true}}"));
+        ask(&format!("/v1/tasks/{}/end", task["id"].as_str().unwrap()), "{}");
+    }
+    assert!(descriptors() < before + 10, "{before} descriptors, then {}", descriptors());
+}
+
 #[test]
 fn a_lease_ends_by_itself_when_its_time_is_up() {
     let (home, upstream, key) = (Home::started(), Upstream::start(), key());

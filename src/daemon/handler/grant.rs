@@ -79,7 +79,7 @@ pub fn explain(state: &State, caller: &Caller, request: Explain) -> Result<Expla
     known_scopes(state, &request.what)?;
     let settings = state.settings();
     let tasks = state.tasks.borrow();
-    let task = task.and_then(|id| tasks.get(&id));
+    let task = task.map(|id| tasks.get(&id).ok_or_else(|| super::task::ended(&id))).transpose()?;
     let asked = policy::Request { principal: principal.clone(), what: request.what.clone(), ttl: None };
     let by_id =
         |ids: &[String]| settings.config.grants.iter().filter(|g| ids.contains(&g.id)).map(wire).collect::<Vec<_>>();

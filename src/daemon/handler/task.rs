@@ -77,7 +77,8 @@ pub fn open(state: &Rc<State>, caller: &Caller, identity: &Identity, plan: Plan)
         return Err(unknown());
     }
     state.not_disabled(&plan.principal)?;
-    if state.tasks.borrow().iter().count() >= MAX_OPEN {
+    let (open, bound) = (state.tasks.borrow().iter().count(), state.tasks.borrow().processes().len());
+    if open >= MAX_OPEN || (plan.bind && bound >= MAX_OPEN) {
         return Err(Error::new(Code::Busy, format!("{MAX_OPEN} tasks are open already"))
             .hint("hallpass task list; `hallpass task end ID` ends those that nobody needs"));
     }
@@ -130,8 +131,7 @@ pub fn open(state: &Rc<State>, caller: &Caller, identity: &Identity, plan: Plan)
             .decision(Decision::Done)
             .detail(&task.title),
     )?;
-    state.open_task(task.clone())?;
-    reaper::follow(state, &task);
+    reaper::open(state, task.clone())?;
     Ok(task)
 }
 
@@ -144,7 +144,9 @@ pub fn end(state: &Rc<State>, caller: &Caller, id: &str) -> Result<Wire> {
         let mine = task.process.is_some_and(|key| caller.evidence().descends_from(key));
         if mine { Ok(()) } else { Err(error) }
     })?;
-    state.end_task(id, EndReason::Revoked)?;
+    // The bound process itself says so when its work is done, as `exec` does: that is its end.
+    let done = task.process.is_some() && task.process == caller.evidence().caller();
+    state.end_task(id, if done { EndReason::Exited } else { EndReason::Revoked })?;
     show(state, id)
 }
 
@@ -170,7 +172,8 @@ pub fn unknown() -> Error {
 
 /// The error for a task that is over.
 pub fn ended(id: &str) -> Error {
-    Error::new(Code::TaskEnded, format!("the task {} has ended", printable(id))).hint("hallpass task start TITLE")
+    Error::new(Code::TaskEnded, format!("the task {} has ended", printable(id)))
+        .hint("`hallpass exec` or `hallpass task start TITLE` begins another, outside of it")
 }
 
 fn find(state: &State, id: &str) -> Result<Task> {

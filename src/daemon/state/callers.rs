@@ -6,7 +6,7 @@ use super::{State, names::PrincipalRecord};
 use crate::{
     api::problem::Code,
     error::{Error, Result},
-    principal::{self, Evidence, HUMAN, Identity, InTask, Kind, NamedBy, UNKNOWN},
+    principal::{self, Evidence, HUMAN, Identity, Kind, NamedBy, UNKNOWN},
     sys,
 };
 
@@ -54,8 +54,7 @@ impl State {
         let settings = self.settings();
         let mut identity = {
             let tasks = self.tasks.borrow();
-            let task = tasks.of(evidence).map(|task| InTask { id: &task.id, principal: &task.principal });
-            principal::identify(evidence, task, claim, &settings.rules)
+            principal::identify(evidence, tasks.of(evidence), claim, &settings.rules)
         };
         if identity.named_by == NamedBy::Nothing && claim.is_none() && settings.config.headless_human {
             identity.principal = HUMAN.into();

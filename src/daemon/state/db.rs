@@ -172,12 +172,18 @@ impl Db {
                 "INSERT INTO tasks (id, live, started_ms, doc) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (id) DO UPDATE SET live = ?2, doc = ?4",
             )
-            .and_then(|mut s| s.execute(params![task.id, task.ended.is_none(), task.deadline.from_wall_ms, doc]))
+            .and_then(|mut s| s.execute(params![task.id, task.matters(), task.deadline.from_wall_ms, doc]))
             .map_err(|e| failed(&e))?;
         Ok(())
     }
 
-    /// The tasks that have not ended.
+    /// Notes that the process of a task that had ended before has ended too.
+    pub fn settle_task(&self, id: &str) -> Result<()> {
+        let settled = self.0.execute("UPDATE tasks SET live = 0 WHERE id = ?1", [id]);
+        settled.map(drop).map_err(|e| failed(&e))
+    }
+
+    /// The tasks that have not ended, and those that did while their process ran on; oldest first.
     pub fn live_tasks(&self) -> Result<Vec<Task>> {
         self.newest("SELECT doc FROM tasks WHERE live = 1 ORDER BY started_ms LIMIT ?1", usize::MAX >> 1)
     }
@@ -259,7 +265,11 @@ fn from_json<T: DeserializeOwned>(doc: &str) -> Result<T> {
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
+    if error.sqlite_error_code() == Some(DatabaseBusy) {
+        return Error::new(Code::StateUnwritable, "another daemon on another socket has this state folder")
+            .hint("stop that one (`pgrep -a hallpass` shows it), or give this one a HALLPASS_HOME of its own");
+    }
     if matches!(error.sqlite_error_code(), Some(NotADatabase | DatabaseCorrupt)) {
         return Error::new(Code::StateUnwritable, format!("the state database state.db is damaged: {error}"))
             .hint("move state.db out of the state folder to begin with an empty one; hallpass does not overwrite it");
