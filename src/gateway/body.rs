@@ -169,9 +169,12 @@ pub(super) fn require_plain_json(headers: &http::HeaderMap) -> Result<(), Error>
     let mut parts = text.split(';').map(str::trim);
     let json =
         parts.next().is_some_and(|kind| kind == "application/json" || kind == "application/graphql-response+json");
-    // UTF-16 and friends would hide members from us.
+    // UTF-7, UTF-16 and Shift_JIS would hide members from us. A reader that takes a space around the `=`, or the
+    // `charset*` of RFC 2231, must find nothing else either.
     let plain = parts.all(|parameter| {
-        parameter.strip_prefix("charset=").is_none_or(|set| matches!(set.trim_matches('"'), "utf-8" | "utf8"))
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        !name.trim_start().starts_with("charset")
+            || (name == "charset" && matches!(value.trim_matches('"'), "utf-8" | "utf8"))
     });
     if json && plain {
         Ok(())
@@ -204,7 +207,19 @@ mod tests {
         assert!(judge(&[("content-type", "Application/JSON; charset=UTF-8"), ("content-encoding", "identity")]));
         assert!(!judge(&[]));
         assert!(!judge(&[("content-type", "text/plain")]));
-        assert!(!judge(&[("content-type", "application/json; charset=utf-16")]));
+        assert!(judge(&[("content-type", "application/json; charset=\"utf-8\"; v=2")]));
+        for hidden in [
+            "application/json; charset=utf-16",
+            "application/json; charset =utf-7",
+            "application/json; charset= utf-7",
+            "application/json; charset*=us-ascii''utf-7",
+            "application/json; charset*0=utf; charset*1=-7",
+            "application/json; charset=utf-8; charset=utf-7",
+            "application/json; x=\"; charset=utf-7\"",
+            "application/json;charset",
+        ] {
+            assert!(!judge(&[("content-type", hidden)]), "{hidden}");
+        }
         assert!(!judge(&[("content-type", "application/json"), ("content-type", "application/json")]));
         assert!(!judge(&[("content-type", "application/json"), ("content-encoding", "gzip")]));
     }

@@ -94,9 +94,10 @@ impl Bounds {
             return Err(BodyError::Unclear("it is no object".into()));
         };
         for (name, bounds) in &self.0 {
-            // Some servers match member names without regard to case (Go's encoding/json does, by Unicode).
+            // Some servers match member names without regard to case (Go's encoding/json does, by Unicode), and
+            // ProtoJSON takes a field by its lowerCamelCase name and by its own.
             if members.keys().any(|key| key != name && folded(key) == folded(name)) {
-                return Err(BodyError::Unclear(format!("{name:?} in another case")));
+                return Err(BodyError::Unclear(format!("{name:?} in another spelling")));
             }
             let value = members.get(name).ok_or_else(|| BodyError::Missing(name.clone()))?;
             if !bounds.iter().all(|bound| bound.holds(value)) {
@@ -107,10 +108,17 @@ impl Bounds {
     }
 }
 
-/// The name as a reader sees it that folds case: U+017F and U+212A are the only other characters that
-/// fold to ASCII letters (Unicode CaseFolding.txt).
+/// The name as a reader sees it that knows neither case nor `_` and `-`: U+017F and U+212A are the only other
+/// characters that fold to ASCII letters (Unicode CaseFolding.txt), and Java's `equalsIgnoreCase` takes U+0130 and
+/// U+0131 for an `i`.
 fn folded(name: &str) -> String {
-    name.chars().flat_map(char::to_lowercase).map(|c| if c == '\u{17f}' { 's' } else { c }).collect()
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-'));
+    let plain = letters.map(|c| match c {
+        '\u{17f}' => 's',
+        '\u{130}' | '\u{131}' => 'i',
+        other => other,
+    });
+    plain.flat_map(char::to_lowercase).collect()
 }
 
 impl Bound {
@@ -203,6 +211,8 @@ mod tests {
                 br#"{"max_to\u212Aens":9999,"max_tokens":1,"model":"small"}"#,
                 "another case to a reader that knows Unicode",
             ),
+            (br#"{"maxTokens":9999,"max_tokens":1,"model":"small"}"#, "ProtoJSON's other name"),
+            (br#"{"max-tokens":9999,"max_tokens":1,"model":"small"}"#, "a dash"),
             (br#"{"max_token\u017F":9999,"max_tokens":1,"model":"small"}"#, "the long s"),
             (br#"[{"model":"small"}]"#, "an array"),
             (br#"{"model":"small","max_tokens":1} {}"#, "two values"),
@@ -219,6 +229,10 @@ mod tests {
         let both = Bounds::one("n", Bound::Max(5.0)).and(&Bounds::one("n", Bound::Max(3.0)));
         assert!(both.check(br#"{"n":4}"#).is_err());
         assert!(both.check(br#"{"n":3}"#).is_ok());
+        let one = Bounds::one("limit", Bound::Max(5.0));
+        for twin in [r#"{"limit":1,"l\u0131mit":99}"#, r#"{"limit":1,"L\u0130MIT":99}"#] {
+            assert!(one.check(twin.as_bytes()).is_err(), "{twin}");
+        }
     }
 
     proptest! {
