@@ -44,13 +44,16 @@ pub fn returned(headers: HeaderMap) -> HeaderMap {
         return headers;
     }
     let mut out = HeaderMap::with_capacity(headers.keys_len() + 1);
+    // A length beside a transfer coding counts for nothing (RFC 9112 section 6.3), and would cut the body short here.
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     let mut current = None;
     for (name, value) in headers {
         if name.is_some() {
             current = name;
         }
         let Some(name) = &current else { continue };
-        if !is_hop(name, &named) && !is_for_browsers(name.as_str()) {
+        let is_void = chunked && *name == header::CONTENT_LENGTH;
+        if !is_hop(name, &named) && !is_for_browsers(name.as_str()) && !is_void {
             out.append(name.clone(), value);
         }
     }
@@ -173,5 +176,8 @@ mod tests {
             ("x-hop", "1"),
         ]);
         assert_eq!(names(&returned(sent)), ["retry-after", "x-ratelimit-remaining", "location"]);
+        assert_eq!(names(&returned(map(&[("content-length", "3"), ("etag", "1")]))), ["content-length", "etag"]);
+        let both = map(&[("content-length", "3"), ("transfer-encoding", "chunked"), ("etag", "1")]);
+        assert_eq!(names(&returned(both)), ["etag"]);
     }
 }

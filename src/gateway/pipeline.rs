@@ -141,9 +141,10 @@ async fn forward<B: Backend>(
     };
     let answered = answered.map_err(|failure| match failure {
         Failure::Slow => Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 10 minutes")),
-        Failure::Broken => {
-            Error::new(Code::UpstreamUnreachable, format!("{host} closed the connection before it answered"))
-        }
+        Failure::Broken => Error::new(
+            Code::UpstreamUnreachable,
+            format!("{host} closed the connection before it answered, or sent what is no HTTP"),
+        ),
         Failure::Connect(error) => upstream::failure(&*error, host),
     })?;
     returned(answered, client_upgrade, &pass, sockets)
@@ -256,7 +257,7 @@ fn base_url<'a>(entry: &'a Entry, pass: &'a Pass) -> Result<&'a str, Error> {
         Some(own) => Ok(own),
         None if entry.route.needs_base_url() => {
             Err(Error::new(Code::Config, format!("the route {} needs a base URL of its own", entry.route.name))
-                .hint(format!("write it to the config: [issuer.{}] base_url = \"https://...\"", pass.holder.issuer)))
+                .hint(format!("write it to the config: [issuers.{}] base_url = \"https://...\"", pass.holder.issuer)))
         }
         None => Ok(&entry.route.base_url),
     }
