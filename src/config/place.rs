@@ -82,7 +82,11 @@ fn explain(message: &str) -> (String, Option<String>) {
     {
         // Only what was expected: the other part repeats the value, and a value may hold anything.
         let expected = message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
-        return (format!("this must be {}", unquoted(expected)), None);
+        let expected = match expected {
+            "u8" | "u16" | "u32" | "u64" => "a whole number that fits here".into(),
+            other => unquoted(other),
+        };
+        return (format!("this must be {expected}"), None);
     }
     if message.starts_with("data did not match any variant") {
         return ("this must be { one-of = [...] } or { max = NUMBER }, or a list of such bounds".into(), None);

@@ -123,7 +123,7 @@ fn every_error_has_its_place_and_what_to_write_instead() {
         ("[store]\nkind = \"vault\"\n".into(), ":2:8: kind:", "keyring, file, memory"),
         ("[store]\ncache = \"2h\"\n".into(), ":2:9: cache:", "between 0s and 1h"),
         ("[gateway]\nport = 80\n".into(), ":2:8: port:", "1024"),
-        ("[gateway]\nport = \"x\"\n".into(), ":2:8: port:", "must be"),
+        ("[gateway]\nport = \"x\"\n".into(), ":2:8: port:", "must be a whole number"),
         ("[gateway\n".into(), ":1:", ""),
         ("a = \n".into(), ":1:", ""),
         (format!("{grant}approval = \"yes\"\n"), ":5:12: approval:", "auto, ask, never"),
