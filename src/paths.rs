@@ -33,6 +33,15 @@ impl Paths {
     /// Finds them from the environment and the user database.
     pub fn find() -> Result<Self> {
         let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        for name in ["HALLPASS_HOME", "HALLPASS_SOCKET"] {
+            if var(name).is_some_and(|path| path.is_relative()) {
+                return Err(Error::new(
+                    Code::Usage,
+                    format!("{name} is a relative path, and means another place in each folder"),
+                )
+                .hint(format!("export {name} as a path that begins with /")));
+            }
+        }
         let socket_override = var("HALLPASS_SOCKET");
         if let Some(home) = var("HALLPASS_HOME") {
             return Ok(Self::under(&home, socket_override));

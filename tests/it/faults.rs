@@ -5,7 +5,10 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    os::unix::{fs::PermissionsExt, net::UnixStream},
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        net::UnixStream,
+    },
     process::Command,
     time::{Duration, Instant},
 };
@@ -385,4 +388,24 @@ fn a_port_that_is_taken_is_told_and_nothing_hangs() {
     drop(taken);
     wait_until("the port is taken once it is free", || home.json("status")["gateway"]["url"].is_string());
     assert_eq!(home.json("status")["gateway"]["error"], serde_json::Value::Null);
+}
+
+#[test]
+fn two_daemons_on_one_state_folder_are_told_apart_and_a_relative_place_is_none() {
+    let home = Home::started();
+    let other = std::path::PathBuf::from(format!("{}-other", home.path().display()));
+    fs::DirBuilder::new().mode(0o700).create(&other).unwrap();
+    let mut second = home.command(["daemon"]);
+    second.env("HALLPASS_SOCKET", other.join("agent.sock"));
+    let ran = super::support::run(second, b"");
+    fs::remove_dir_all(&other).unwrap();
+    assert_ne!(ran.code(), 0);
+    assert!(ran.err().contains("another daemon on another socket has this state folder"), "{}", ran.err());
+    for name in ["HALLPASS_SOCKET", "HALLPASS_HOME"] {
+        let mut command = home.command(["status"]);
+        command.env(name, "here");
+        let ran = super::support::run(command, b"");
+        assert_eq!(ran.code(), 2);
+        assert!(ran.err().contains(name) && ran.err().contains("relative"), "{}", ran.err());
+    }
 }
