@@ -129,7 +129,10 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         let minted: Minted = client.post_waiting("/v1/mint", &body, extra, waits)?;
         if let Some(asked) = args.ttl.filter(|asked| shorter(&minted, *asked)) {
             let (asked, got) = (when::length(asked), when::length(minted.expires_in));
-            output::note(&format!("{asked} was asked for, {got} is what is allowed"));
+            output::note(&match minted.shared {
+                true => format!("the same token as before: the task has it already, and it ends in {got}"),
+                false => format!("{asked} was asked for, {got} is what is allowed"),
+            });
         }
         output::line(minted.access_token.expose())?;
     }

@@ -76,8 +76,15 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
     let mut client = restarted(&paths, changed)?;
     let status: Status = client.get("/v1/status")?;
     say(cx, &format!("the daemon runs (process {}), the store is {}", status.pid, status.store.kind));
-    if asks && status.store.state == StoreState::Locked {
-        super::lock::open(&mut client, None)?;
+    if asks && status.store.state != StoreState::Open {
+        // A keyring is not looked at before it is used: better now than after a key was typed.
+        super::lock::open(&mut client, None).map_err(|error| match (status.store.kind, error.code) {
+            (StoreKind::Keyring, Code::StoreUnavailable) => Error {
+                hint: Some("start the keyring's service, or run `hallpass setup --store file`".into()),
+                ..error
+            },
+            _ => error,
+        })?;
         say(cx, "the store is open");
     } else if status.store.state == StoreState::Locked {
         say(cx, "the store is locked: `hallpass unlock` opens it");

@@ -30,13 +30,13 @@ pub enum Verb {
     },
     /// One task
     Show {
-        /// Its id
-        id: String,
+        /// Its id, or the title of an open one
+        task: String,
     },
     /// End a task; its tokens end now
     End {
-        /// Its id
-        id: String,
+        /// Its id, or the title of an open one
+        task: String,
     },
 }
 
@@ -70,11 +70,23 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::List { all } => {
             cx.list("/v1/tasks", |task| all || task["ended_at"].is_null(), |list| render_list(list, when::now()))
         }
-        Verb::Show { id } => cx.get(&path(&id, ""), |t| render(t, when::now())),
-        Verb::End { id } => cx.post(&path(&id, "/end"), &(), |t: &Task| {
+        Verb::Show { task } => cx.get(&path(&named(cx, task)?, ""), |t| render(t, when::now())),
+        Verb::End { task } => cx.post(&path(&named(cx, task)?, "/end"), &(), |t: &Task| {
             safe(&format!("task {:?} has ended, and its tokens with it", t.title))
         }),
     }
+}
+
+/// The id of the task that `text` names; the text itself where no open task has it for a title, for the daemon to say
+/// so.
+fn named(cx: &Context, text: String) -> Result<String> {
+    let open = if is_id(&text) { None } else { open_by_title(&mut cx.client()?, &text)? };
+    Ok(open.unwrap_or(text))
+}
+
+fn open_by_title(client: &mut Client, title: &str) -> Result<Option<String>> {
+    let tasks: List<Task> = client.get("/v1/tasks")?;
+    Ok(tasks.items.into_iter().find(|t| t.ended_at.is_none() && t.title == title).map(|t| t.id))
 }
 
 /// The id of the task that `text` names: an id as it is, else the open task with this title, else a
@@ -83,9 +95,8 @@ pub fn find_or_start(client: &mut Client, text: &str, claim: Option<&str>, ttl: 
     if is_id(text) {
         return Ok(text.to_owned());
     }
-    let tasks: List<Task> = client.get("/v1/tasks")?;
-    if let Some(open) = tasks.items.iter().find(|t| t.ended_at.is_none() && t.title == text) {
-        return Ok(open.id.clone());
+    if let Some(open) = open_by_title(client, text)? {
+        return Ok(open);
     }
     let body = StartTask {
         title: text.to_owned(),

@@ -56,3 +56,42 @@ fn a_mistake_on_the_command_line_is_a_problem_document_with_json() {
     assert!(problem["detail"].as_str().unwrap().contains("--nonsense"), "{problem}");
     assert!(home.run(["lease", "list", "--nonsense"], "").err().contains("Usage: hallpass lease list"));
 }
+
+#[test]
+fn a_task_is_named_by_its_title_too() {
+    let home = Home::started();
+    let id = home.ok(["task", "start", "triage 42"]);
+    assert!(home.ok(["task", "show", "triage 42"]).contains(&id));
+    assert!(home.ok(["task", "end", "triage 42"]).contains("has ended"));
+    assert_eq!(home.run(["task", "end", "triage 42"], "").code(), 1);
+    assert!(home.ok(["task", "show", &id]).contains("revoked"));
+}
+
+#[test]
+fn a_token_that_is_given_again_is_called_that() {
+    let home = Home::started();
+    home.run(["credential", "add", "openai"], "a canary value\n").ok();
+    home.ok(["grant", "add", "human", "openai:chat", "--ttl", "5m"]);
+    let mint = ["mint", "openai:chat", "--ttl", "15m", "--task", "t"];
+    let (first, second) = (home.run(mint, ""), home.run(mint, ""));
+    assert!(first.err().contains("15 min was asked for"), "{}", first.err());
+    assert_eq!(first.out(), second.out());
+    assert!(second.err().contains("the same token as before"), "{}", second.err());
+}
+
+/// The keyring is looked at before a key is typed for it.
+#[test]
+fn setup_says_that_there_is_no_keyring_before_it_asks_for_a_key() {
+    let mut home = Home::new("");
+    let terminal = crate::terminal::Terminal::open();
+    let mut setup = home.command(["setup", "--store", "keyring", "--no-service", "--route", "openai"]);
+    setup.env("HALLPASS_AUTOSTART", "1");
+    terminal.control(&mut setup);
+    let ran = crate::support::run(setup, b"sk-typed-for-nothing\n");
+    if let Ok(status) = serde_json::from_str::<serde_json::Value>(&home.run(["--json", "status"], "").out()) {
+        home.also_kill(i32::try_from(status["pid"].as_i64().unwrap()).unwrap());
+    }
+    assert_eq!(ran.code(), 1, "{}{}", ran.out(), ran.err());
+    assert!(ran.err().contains("hallpass setup --store file"), "{}", ran.err());
+    assert!(!ran.err().contains("value of") && !ran.err().contains("may have"), "{}", ran.err());
+}
