@@ -12,7 +12,10 @@ use crate::{
 };
 
 pub fn run(cx: &Context) -> Result<u8> {
-    cx.get("/v1/status", |status: &Status| render(status, when::now()))
+    let mut client = cx.client()?;
+    client.ping()?;
+    let status: Status = client.get("/v1/status")?;
+    cx.show(&status, |status| render(status, when::now()))
 }
 
 /// How a line stands.

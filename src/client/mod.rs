@@ -26,6 +26,8 @@ pub use start::{autostart_wanted, last_log_line};
 /// How long a call waits for its answer where the call itself says nothing: longer than any store's
 /// deadline.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a daemon that does nothing else may take to say that it is there.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a busy socket is tried again.
 const BUSY_FOR: Duration = Duration::from_secs(2);
 /// Longer than any answer that waits for nobody.
@@ -68,6 +70,16 @@ impl Client {
     /// The daemon's problem, or why there is no answer.
     pub fn get<R: DeserializeOwned>(&mut self, path: &str) -> Result<R> {
         decode(&self.request("GET", path, &[], Duration::ZERO, None)?)
+    }
+
+    /// Whether the daemon answers at all, which takes a moment where it does: a call may wait for the store.
+    ///
+    /// # Errors
+    /// `daemon_unavailable` when it is stopped or stuck.
+    pub fn ping(&mut self) -> Result<()> {
+        self.exchange("GET", "/v1/ping", &[], PING_TIMEOUT, None)
+            .map(drop)
+            .map_err(|broken| broken.into_error(PING_TIMEOUT))
     }
 
     /// `POST path` with a JSON body; `&()` sends none.

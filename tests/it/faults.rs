@@ -409,3 +409,16 @@ fn two_daemons_on_one_state_folder_are_told_apart_and_a_relative_place_is_none()
         assert!(ran.err().contains(name) && ran.err().contains("relative"), "{}", ran.err());
     }
 }
+
+#[test]
+fn a_daemon_that_is_stopped_is_told_soon_and_so_is_what_mends_it() {
+    let home = Home::started();
+    home.signal(rustix::process::Signal::STOP);
+    let start = Instant::now();
+    let (doctor, status) = (home.line("doctor"), home.line("status"));
+    home.signal(rustix::process::Signal::CONT);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert_eq!((doctor.code(), status.code()), (1, 3), "{}{}", doctor.out(), status.err());
+    assert!(doctor.out().contains(&format!("kill -9 {}", home.pid().unwrap())), "{}", doctor.out());
+    assert!(status.err().contains("did not answer"), "{}", status.err());
+}

@@ -9,22 +9,42 @@ use crate::{
     },
     client::{Client, autostart_wanted, last_log_line},
     config::Config,
+    error::Error,
     paths::Paths,
 };
 
 pub fn checks(paths: &Paths) -> Vec<Check> {
-    match Client::connect(paths, false).and_then(|mut client| client.get::<Status>("/v1/status")) {
+    let mut client = match Client::connect(paths, false) {
+        Ok(client) => client,
+        Err(error) if error.detail.contains("not running") => return down(paths),
+        Err(error) => return vec![failed(error)],
+    };
+    match client.ping().and_then(|()| client.get::<Status>("/v1/status")) {
         Ok(status) => running(&status),
         Err(error) if error.code == Code::Version => vec![Check::fail(
             "socket",
             format!("something else listens on {}: {}", paths.socket().display(), error.detail),
             format!("ss -xlp | grep {}; stop it, or restart the daemon", paths.socket().display()),
         )],
-        Err(error) if error.detail.contains("not running") => down(paths),
-        Err(error) => {
-            vec![Check::fail("daemon", error.detail, error.hint.unwrap_or_else(|| "hallpass daemon".into()))]
+        Err(error) if error.detail.contains("did not answer") => {
+            vec![Check::fail("daemon", error.detail, ended(paths))]
         }
+        Err(error) => vec![failed(error)],
     }
+}
+
+fn failed(error: Error) -> Check {
+    Check::fail("daemon", error.detail, error.hint.unwrap_or_else(|| "hallpass daemon".into()))
+}
+
+/// What ends a daemon that listens and does not answer.
+fn ended(paths: &Paths) -> String {
+    let pid = std::fs::read_to_string(paths.lock()).unwrap_or_default();
+    let pid = pid.split_whitespace().next().and_then(|word| word.parse::<u32>().ok());
+    let pid = pid.map_or_else(|| "its process".into(), |pid| pid.to_string());
+    format!(
+        "kill -CONT {pid} if it was stopped, else kill -9 {pid}: the next command starts it anew, and nothing is lost"
+    )
 }
 
 fn down(paths: &Paths) -> Vec<Check> {
