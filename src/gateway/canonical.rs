@@ -164,7 +164,8 @@ impl CanonicalTarget {
         if decoded.contains(is_lookalike) {
             return Err(Ambiguous("a character that some servers turn into a dot or a slash"));
         }
-        if decoded.split('/').any(|piece| piece.is_empty() || piece.bytes().all(|byte| byte == b'.')) {
+        // Windows takes spaces at the end of a name off (Win32 file namespaces, "Naming Files").
+        if decoded.split('/').any(|piece| piece.bytes().all(|byte| byte == b'.' || byte == b' ')) {
             return Err(Ambiguous(DOTS));
         }
         let range = start..self.path.len();
@@ -305,6 +306,9 @@ mod tests {
             "/a/...",
             "/a/..%2fb",
             "/a/%2e%2e%2fb",
+            "/a/..%20/b",
+            "/a/%20../b",
+            "/a/.%20.%2fb",
             "/a%2f%2fb",
             "/a/%2f",
             "/a/b%2f",
