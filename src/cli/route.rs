@@ -63,6 +63,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::List => cx.get("/v1/routes", render_list),
         Verb::Show { name } => cx.get(&format!("/v1/routes/{}", segment(&name)), render),
         Verb::Add(a) => {
+            let known = cx.client()?.get::<Route>(&format!("/v1/routes/{}", segment(&a.name))).is_ok();
             let (key_env, base_url_env) = variables(&a.name, a.key_env, a.base_url_env);
             let body = AddRoute {
                 name: a.name,
@@ -76,7 +77,8 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
             cx.post("/v1/routes", &body, |r: &Route| {
                 let set = r.key_env.iter().chain(&r.base_url_env).map(|name| safe(name)).collect::<Vec<_>>().join(", ");
                 let set = if set.is_empty() { set } else { format!("; `hallpass exec` sets {set}") };
-                format!("route {0} is added; `hallpass credential add {0}` gives it its key{set}", safe(&r.name))
+                let added = if known { "added in place of the one that comes with hallpass" } else { "added" };
+                format!("route {0} is {added}; `hallpass credential add {0}` gives it its key{set}", safe(&r.name))
             })
         }
         Verb::Remove { name } => {

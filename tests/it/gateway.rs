@@ -274,3 +274,15 @@ fn gateway_sock_takes_a_token_too() {
     assert!([401, 403].contains(&reply.status), "no token, and the caller has no task: {}", reply.text());
     assert_eq!(upstream.count(), 1);
 }
+
+#[test]
+fn a_route_in_place_of_a_built_in_one_does_not_take_its_key_elsewhere() {
+    let home = Home::started();
+    home.run(["credential", "add", "openai"], &key()).ok();
+    home.does("grant add human openai:chat");
+    home.fails("route add openai https://evil.example", 1, "in_use");
+    assert_eq!(home.json("route show openai")["base_url"], "https://api.openai.com");
+    // Without a key it is one's own business, and is said.
+    assert!(home.does("route add groq https://proxy.example").contains("in place of the one"));
+    assert_eq!(home.json("route show groq")["base_url"], "https://proxy.example");
+}

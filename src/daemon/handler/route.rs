@@ -37,6 +37,15 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddRoute) -> Result<Rout
         return Err(Error::new(Code::Exists, format!("there is a route {:?} already", request.name))
             .hint(format!("`hallpass route remove {}` first, or edit config.toml", request.name)));
     }
+    // In place of a built-in one it would take the key there is to another host.
+    let uses = |kind: &IssuerKind| matches!(kind, IssuerKind::Gateway { route, .. } if *route == request.name);
+    if let Some((issuer, _)) = state.settings().config.issuers.iter().find(|(_, issuer)| uses(&issuer.kind)) {
+        return Err(Error::new(
+            Code::InUse,
+            format!("the credential of {issuer} is for the route {} that comes with hallpass", request.name),
+        )
+        .hint("choose another name for the route, and give it a credential of its own"));
+    }
     let route = catalogue::from_wire(&request)?;
     if state.gateway_port.get().is_some_and(|port| points_at(&route.base_url, port)) {
         return Err(Error::new(Code::InvalidValue, "this route points at the gateway itself")
