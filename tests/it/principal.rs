@@ -152,3 +152,49 @@ fn a_principal_is_listed_shown_and_removed() {
     home.does("principal remove bot");
     home.fails("principal show bot", 1, "not_found");
 }
+
+/// A program that has connected becomes another one: what it is now never connected.
+#[test]
+#[allow(unsafe_code)]
+fn a_program_that_changed_after_it_connected_gets_nothing() {
+    use std::{
+        io::{Read, Write},
+        os::{fd::AsRawFd, unix::net::UnixStream, unix::process::CommandExt},
+    };
+    let home = strict();
+    let body = "{\"what\":{\"issuer\":\"openai\",\"scopes\":[\"chat\"],\"resources\":[\"*\"]}}";
+    for (path, body) in [("mint", body), ("principals", "{\"name\":\"evil\",\"kind\":\"agent\"}")] {
+        let request = format!(
+            "POST /v1/{path} HTTP/1.1\r\nHost: hallpass\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let terminal = Terminal::open();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "printf %s \"$ASK\" >&9; head -c 12 <&9"]).env("ASK", request);
+        own_session(&mut shell);
+        terminal.control(&mut shell);
+        let socket = home.socket();
+        // SAFETY: the child takes no lock that another thread could have held, but the allocator's, which fork(2) of
+        // this libc leaves usable.
+        unsafe {
+            shell.pre_exec(move || {
+                let mut stream = UnixStream::connect(&socket)?;
+                // The answer says that the daemon has seen who connected.
+                stream.write_all(b"GET /v1/ping HTTP/1.1\r\nHost: hallpass\r\n\r\n")?;
+                let (mut seen, mut part) = (Vec::new(), [0; 512]);
+                while !seen.ends_with(b"}") {
+                    let read = stream.read(&mut part)?;
+                    seen.extend_from_slice(part.get(..read).unwrap_or_default());
+                }
+                match libc::dup2(stream.as_raw_fd(), 9) {
+                    9 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            });
+        }
+        assert_eq!(run(shell, b"").out(), "HTTP/1.1 403", "{path}");
+    }
+    assert_eq!(home.json("principal list")["items"].as_array().unwrap().len(), 1);
+    assert!(home.json("lease list")["items"].as_array().unwrap().is_empty());
+}

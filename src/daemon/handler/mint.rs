@@ -92,11 +92,15 @@ pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mi
     }
     state.audit_ready()?;
     let terms = judge(state, caller, &order)?;
+    caller.recheck()?;
     if let Some(minted) = share(state, &order, &terms)? {
         return Ok(minted);
     }
+    let waits = terms.approval == Approval::Ask;
     let terms = approved(state, caller, &order, terms).await?;
-    caller.recheck()?;
+    if waits {
+        caller.recheck()?;
+    }
     issue(state, caller, &order, terms)
 }
 
@@ -353,8 +357,9 @@ fn dead_parent(why: &str) -> Error {
 
 /// Writes lease and record; what cannot be recorded is ended again and not handed out.
 fn hand_out(state: &Rc<State>, caller: &Caller, order: &Order, lease: Lease, now: Moment) -> Result<(Minted, Token)> {
-    if state.leases.borrow().len() >= MAX_LIVE {
-        return Err(Error::new(Code::Busy, format!("{MAX_LIVE} tokens are live already"))
+    let own = || state.leases.borrow().ids(|live| live.principal == lease.principal).len();
+    if super::is_full(state.leases.borrow().len(), own, MAX_LIVE) {
+        return Err(Error::new(Code::Busy, "too many tokens are live already")
             .hint("let some expire, or end their tasks: `hallpass task list`"));
     }
     let token = Token::from_entropy(state.random()?);

@@ -47,3 +47,23 @@ pub(crate) fn new_name(what: &str, name: &str) -> Result<()> {
     }
     Ok(())
 }
+
+/// Whether one more of something is too many. `most` is for all together; from half of it on nobody may have more
+/// than a quarter, so that one who takes without end leaves room for the others.
+pub(crate) fn is_full(all: usize, own: impl FnOnce() -> usize, most: usize) -> bool {
+    all >= most || (all >= most / 2 && own() >= most / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_full;
+
+    #[test]
+    fn one_who_takes_without_end_leaves_room_for_others() {
+        let full = |all, own| is_full(all, || own, 100);
+        assert!(!full(49, 49), "there is room for all");
+        assert!(full(50, 50) && full(60, 25));
+        assert!(!full(50, 0) && !full(99, 24));
+        assert!(full(100, 0));
+    }
+}

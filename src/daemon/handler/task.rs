@@ -78,8 +78,9 @@ pub fn open(state: &Rc<State>, caller: &Caller, identity: &Identity, plan: Plan)
     }
     state.not_disabled(&plan.principal)?;
     let (open, bound) = (state.tasks.borrow().iter().count(), state.tasks.borrow().processes().len());
-    if open >= MAX_OPEN || (plan.bind && bound >= MAX_OPEN) {
-        return Err(Error::new(Code::Busy, format!("{MAX_OPEN} tasks are open already"))
+    let own = || state.tasks.borrow().iter().filter(|task| task.principal == plan.principal).count();
+    if super::is_full(open, own, MAX_OPEN) || (plan.bind && bound >= MAX_OPEN) {
+        return Err(Error::new(Code::Busy, "too many tasks are open already")
             .hint("hallpass task list; `hallpass task end ID` ends those that nobody needs"));
     }
     let title: String = printable(plan.title.trim()).chars().take(MAX_TITLE).collect();

@@ -118,10 +118,12 @@ impl State {
     pub fn human_only(&self, caller: &Caller, what: &str) -> Result<Identity> {
         let identity = self.identify(caller, None)?;
         if identity.principal == HUMAN && identity.task.is_none() {
+            caller.recheck()?;
             return Ok(identity);
         }
         let who = match identity.named_by {
             NamedBy::Nothing => "a caller without a terminal".to_owned(),
+            NamedBy::Task => format!("{} in a task", identity.principal),
             _ => identity.principal,
         };
         Err(Error::new(Code::HumanOnly, format!("{what} is for a person at a terminal, not for {who}")).hint(
