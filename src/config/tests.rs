@@ -129,7 +129,7 @@ fn every_error_has_its_place_and_what_to_write_instead() {
         (format!("{grant}approval = \"yes\"\n"), ":5:12: approval:", "auto, ask, never"),
         (format!("{grant}max_ttl = \"25h\"\n"), ":5:11: max_ttl:", "between 1s and 1d"),
         (format!("{grant}rate = \"often\"\n"), ":5:8: rate:", "60/min"),
-        (format!("{grant}resources = [\"a//b\"]\n"), ":5:14: resources:", "empty part"),
+        (format!("{grant}resources = [\"a//b\"]\n"), ":5:14: resources:", "a part that is empty"),
         (format!("{grant}resources = []\n"), ":5:13: resources:", "empty"),
         (format!("{grant}prinicpal = \"x\"\n"), ":5:1:", "did you mean `principal`"),
         (format!("{grant}id = \"g\"\n{grant}id = \"g\"\n"), ":10:6: id:", "another grant"),

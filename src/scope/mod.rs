@@ -34,8 +34,8 @@ pub type ResourceSet = PatternSet<Resource>;
 /// Why a text is no scope or resource.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScopeError {
-    /// Nothing, or nothing between two separators.
-    #[error("{what} {text:?} has an empty part; write it like {example}")]
+    /// Nothing, or nothing between two separators, or a dot segment.
+    #[error("{what} {text:?} has a part that is empty, `.` or `..`; write it like {example}")]
     Empty {
         /// `scope` or `resource`.
         what: &'static str,
