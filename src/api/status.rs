@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::credential::StoreStatus;
+use super::{credential::StoreStatus, watch::WatchSummary};
 use crate::principal::Identity;
 
 /// How the daemon is.
@@ -26,6 +26,9 @@ pub struct Status {
     pub config: ConfigStatus,
     /// The audit log.
     pub audit: AuditStatus,
+    /// The watcher.
+    #[serde(default)]
+    pub watch: WatchSummary,
     /// What protects the daemon's memory.
     pub hardening: Vec<Protection>,
     /// How many credentials there are.

@@ -53,6 +53,21 @@ pub struct SetPlaces {
     pub mode: Mode,
 }
 
+/// How the watcher is, in short.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct WatchSummary {
+    /// How many folders are watched.
+    pub folders: u64,
+    /// What is wrong, and what helps.
+    pub degraded: Option<String>,
+    /// How many folders give no events and are looked at in turn.
+    pub polling: u64,
+    /// How many folders on network file systems are left alone.
+    pub left_alone: u64,
+    /// How many secrets were seen and are still in their files.
+    pub findings: u64,
+}
+
 /// How the watcher is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WatchStatus {

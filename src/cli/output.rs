@@ -104,6 +104,11 @@ pub fn safe(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
+/// The same on one line: a file's name may hold line ends, and must not look like an answer of ours.
+pub fn one_line(text: &str) -> String {
+    printable(text)
+}
+
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// True once whoever read standard output has gone.

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{
     context::Context,
     input,
-    output::{self, BOLD, DIM, GREEN, RED, YELLOW, safe, styled},
+    output::{self, BOLD, DIM, GREEN, RED, YELLOW, one_line, safe, styled},
 };
 use crate::{
     api::{
@@ -96,7 +96,7 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
             } else {
                 "has its secrets again, and keeps what was changed since"
             };
-            let mut text = format!("{} {how}", safe(&done.path));
+            let mut text = format!("{} {how}", one_line(&done.path));
             for name in &done.missing {
                 let name = safe(name);
                 text.push_str(&format!(
@@ -165,21 +165,29 @@ fn files(cx: &Context, args: &Arguments) -> Result<(Vec<String>, bool)> {
     let scan = Scan { detector: &detector, fingerprints: &fingerprints, max_size: read::MAX_SIZE, progress: &progress };
     let report = scan.paths(&targets);
     for (path, why) in &report.unreadable {
-        output::note(&format!("{} {}: {}", styled(YELLOW, "warning:"), safe(&path.to_string_lossy()), safe(why)));
+        output::note(&format!("{} {}: {}", styled(YELLOW, "warning:"), one_line(&path.to_string_lossy()), safe(why)));
     }
     let unread = !report.unreadable.is_empty();
-    let mut files: Vec<String> = Vec::new();
+    let (mut files, mut odd): (Vec<String>, Option<PathBuf>) = (Vec::new(), None);
     for finding in report.findings {
         let path = std::path::absolute(&finding.path)
             .map_err(|e| Error::new(Code::Io, format!("{}: {e}", finding.path.display())))?;
-        let path = path.to_str().map(ToOwned::to_owned).ok_or_else(|| {
-            Error::new(Code::InvalidValue, format!("{}: its name is not UTF-8", path.display())).hint("rename it")
-        })?;
-        if files.last() != Some(&path) {
-            files.push(path);
+        match path.to_str() {
+            Some(path) if files.last().is_some_and(|last| last == path) => {}
+            Some(path) => files.push(path.to_owned()),
+            None if odd.as_ref() == Some(&path) => {}
+            // One such file is no reason to leave the others as they are.
+            None => {
+                let name = one_line(&path.to_string_lossy());
+                output::note(&format!(
+                    "{} {name} is left as it is: its name is not UTF-8, rename it",
+                    styled(YELLOW, "warning:")
+                ));
+                odd = Some(path);
+            }
         }
     }
-    Ok((files, unread))
+    Ok((files, unread || odd.is_some()))
 }
 
 /// What the daemon is asked for.
@@ -240,7 +248,7 @@ fn render_done(done: &[Taken]) -> String {
             text.push_str(&format!(
                 "{} {}  {}\n",
                 styled(GREEN, "✓"),
-                styled(BOLD, &safe(&taken.path)),
+                styled(BOLD, &one_line(&taken.path)),
                 styled(DIM, id)
             ));
             for secret in &taken.secrets {
@@ -300,7 +308,7 @@ fn unread(taken: &Taken) -> String {
         "{} what reads {} gets the words hallpass:NAME, and no value: `hallpass adopt` knows most assistants' files; \
          other programs can read a variable, which `hallpass exec --grant` sets\n",
         styled(YELLOW, "!"),
-        safe(&name.to_string_lossy())
+        one_line(&name.to_string_lossy())
     )
 }
 
@@ -313,7 +321,7 @@ fn decoy_hint(secret: &TakenSecret, name: &str) -> String {
 fn error_of(taken: &Taken) -> String {
     let Some(error) = &taken.error else { return String::new() };
     let hint = taken.hint.as_deref().map(|hint| format!(" ({})", safe(hint))).unwrap_or_default();
-    format!("{} {}: {}{hint}\n", styled(RED, "✗"), safe(&taken.path), safe(error))
+    format!("{} {}: {}{hint}\n", styled(RED, "✗"), one_line(&taken.path), safe(error))
 }
 
 fn render_item(item: &Item) -> String {
@@ -323,7 +331,7 @@ fn render_item(item: &Item) -> String {
         other => styled(YELLOW, &safe(other)),
     };
     let mut text =
-        format!("{}  {state}  {}  {}", safe(&item.id), safe(&item.taken_at), styled(BOLD, &safe(&item.path)));
+        format!("{}  {state}  {}  {}", safe(&item.id), safe(&item.taken_at), styled(BOLD, &one_line(&item.path)));
     for secret in &item.secrets {
         let now = if secret.decoy { "a decoy of " } else { "hallpass:" };
         let (kind, mask, name) = (safe(&secret.kind), safe(&secret.mask), safe(&secret.credential));

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     context::Context,
-    output::{self, BOLD, DIM, RED, YELLOW, safe, styled},
+    output::{self, BOLD, DIM, RED, YELLOW, one_line, safe, styled},
 };
 use crate::{
     api::problem::Code,
@@ -51,7 +51,7 @@ pub struct Arguments {
 pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
     if args.install_hook {
         let (path, before) = hook::install()?;
-        let path = safe(&path.to_string_lossy());
+        let path = one_line(&path.to_string_lossy());
         let done = if before { "is in place already" } else { "is written: git now asks hallpass before each commit" };
         return cx.text(&format!("{path} {done}"));
     }
@@ -91,7 +91,7 @@ pub fn run(cx: &Context, args: Arguments) -> Result<u8> {
         baseline::write(file, &report)?;
         tell_the_rest(&report);
         let held = counted(report.findings.len() as u64, "finding", "findings");
-        return cx.text(&format!("{} holds {held}", safe(&file.to_string_lossy())));
+        return cx.text(&format!("{} holds {held}", one_line(&file.to_string_lossy())));
     }
     if args.sarif {
         output::json(&sarif::log(&report))?;
@@ -148,7 +148,7 @@ fn table(report: &Report) -> String {
     let mut text = String::new();
     for findings in report.findings.chunk_by(|a, b| a.path == b.path) {
         if let Some(first) = findings.first() {
-            text.push_str(&format!("{}\n", styled(BOLD, &safe(&first.path.to_string_lossy()))));
+            text.push_str(&format!("{}\n", styled(BOLD, &one_line(&first.path.to_string_lossy()))));
         }
         let keys: Vec<String> =
             findings.iter().map(|finding| safe(finding.key.as_deref().unwrap_or_default())).collect();
@@ -189,7 +189,7 @@ fn next_step(args: &Arguments) -> String {
     }
     let mut command = "hallpass quarantine".to_owned();
     for path in &args.paths {
-        command = format!("{command} {}", super::quote::word(&safe(&path.to_string_lossy())));
+        command = format!("{command} {}", super::quote::word(&one_line(&path.to_string_lossy())));
     }
     format!("`{command}` moves them into the store and leaves references that work")
 }
@@ -211,7 +211,7 @@ fn tell_the_rest(report: &Report) {
         output::note(&format!(
             "{} {} was not read: {}",
             styled(YELLOW, "warning:"),
-            safe(&path.to_string_lossy()),
+            one_line(&path.to_string_lossy()),
             safe(why)
         ));
     }

@@ -7,7 +7,7 @@ use super::{
     when,
 };
 use crate::{
-    api::{credential::StoreState, status::Status},
+    api::{credential::StoreState, status::Status, watch::WatchSummary},
     error::Result,
 };
 
@@ -58,6 +58,7 @@ fn render(s: &Status, now: jiff::Timestamp) -> String {
             None => line(Mark::Good, "audit", &s.audit.path),
             Some(error) => line(Mark::Bad, "audit", &format!("{error}; nothing is handed out until it can be written")),
         },
+        watch(&s.watch),
         memory(s),
         connections(s),
     ];
@@ -97,6 +98,27 @@ fn store_line(s: &Status) -> String {
     line(mark, "store", &text)
 }
 
+fn watch(watch: &WatchSummary) -> String {
+    let mut text = match (&watch.degraded, watch.folders + watch.polling) {
+        (Some(degraded), _) => format!("degraded: {degraded}"),
+        (None, 0) => "nothing is watched; `hallpass watch add FOLDER`".into(),
+        (None, _) => format!("{} folders", watch.folders),
+    };
+    if watch.polling > 0 && watch.degraded.is_none() {
+        text.push_str(&format!(", {} looked at in turn because they give no events", watch.polling));
+    }
+    if watch.left_alone > 0 {
+        text.push_str(&format!(", {} on network file systems left alone", watch.left_alone));
+    }
+    match watch.findings {
+        0 => {}
+        1 => text.push_str("; a secret lies in a file, `hallpass findings`"),
+        many => text.push_str(&format!("; {many} secrets lie in files, `hallpass findings`")),
+    }
+    let good = watch.degraded.is_none() && watch.findings == 0;
+    line(if good { Mark::Good } else { Mark::Look }, "watch", &text)
+}
+
 fn memory(s: &Status) -> String {
     let off: Vec<String> =
         s.hardening.iter().filter(|p| !p.active).map(|p| format!("{} is off ({})", p.name, p.detail)).collect();
@@ -131,6 +153,7 @@ mod tests {
             "store": { "kind": "file", "state": "locked", "place": "/c.age", "detail": "run `hallpass unlock`" },
             "config": { "path": "/c.toml", "loaded_at": "2026-01-02T03:00:00Z", "error": "line 3, column 1: \u{1b}[2J" },
             "audit": { "path": "/audit", "error": null },
+            "watch": { "folders": 7, "degraded": "the limit of 7 folders is reached", "polling": 3, "left_alone": 1, "findings": 2 },
             "hardening": [{ "name": "mlock", "active": false, "detail": "limit 64 KiB" }],
             "credentials": 1, "principals": 2, "grants": 3, "open_tasks": 4, "live_leases": 5, "waiting_approvals": 1,
             "connections": { "open": 1, "limit": 100 },
@@ -141,7 +164,16 @@ mod tests {
         let text = render(&status, "2026-01-02T06:00:00Z".parse().unwrap());
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert!(plain.lines().count() <= 24, "{plain}");
-        for part in ["3 h ago by client", "bad   gateway", "look  store", "port 7711", "mlock is off", "1 waiting"] {
+        for part in [
+            "3 h ago by client",
+            "bad   gateway",
+            "look  store",
+            "port 7711",
+            "mlock is off",
+            "1 waiting",
+            "look  watch     degraded: the limit",
+            "2 secrets lie",
+        ] {
             assert!(plain.contains(part), "{part} in {plain}");
         }
         assert!(!plain.contains('\u{1b}'));

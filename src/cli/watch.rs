@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{
     context::Context,
     input,
-    output::{self, BOLD, DIM, GREEN, RED, YELLOW, safe, styled},
+    output::{self, BOLD, DIM, GREEN, RED, YELLOW, one_line, safe, styled},
     quarantine,
 };
 use crate::{
@@ -154,7 +154,7 @@ fn render(status: &WatchStatus) -> String {
     let mut text = format!("{}  the places of assistants and tools", mode(status.places));
     for root in &status.roots {
         let what = if root.projects { styled(DIM, "  (git work trees below it)") } else { String::new() };
-        text.push_str(&format!("\n{}  {}{what}", mode(root.mode), styled(BOLD, &safe(&root.path))));
+        text.push_str(&format!("\n{}  {}{what}", mode(root.mode), styled(BOLD, &one_line(&root.path))));
     }
     let ready = if status.ready { "" } else { ", still looking through them" };
     let found = if status.projects > 0 { format!(", {} projects found", status.projects) } else { String::new() };
@@ -180,7 +180,7 @@ fn render(status: &WatchStatus) -> String {
 fn render_finding(finding: &Finding) -> String {
     let class = if finding.class == "certain" { styled(RED, "certain") } else { styled(YELLOW, "likely ") };
     let key = finding.key.as_deref().map(|key| format!("  {}", safe(key))).unwrap_or_default();
-    let place = format!("{}:{}", safe(&finding.path), finding.line);
+    let place = format!("{}:{}", one_line(&finding.path), finding.line);
     format!(
         "{class}  {}  {}{key}\n         {}",
         styled(BOLD, &place),

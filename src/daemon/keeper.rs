@@ -36,6 +36,8 @@ use crate::{
 /// How long after the last job the rules' expressions and the pages they were made of are given back: above the time
 /// between two saves of somebody who is editing.
 const QUIET: Duration = Duration::from_secs(5);
+/// How far before its password a URL begins at most, in bytes.
+const LONG_URL: usize = 2048;
 /// How often a file is read that is written meanwhile; another event follows its last write.
 const READS: u32 = 3;
 
@@ -179,49 +181,55 @@ impl Worker {
         let kind = FileKind::of(&name);
         let document = if findings.is_empty() { None } else { parse::parse(kind, bytes) };
         let allow = allow::Files::default();
-        let may_stay = |finding: &Finding| {
+        let allow = allow.of_file(bytes);
+        // Counted once for all: they are in the order of the file.
+        let (mut line, mut from) = (1, 0);
+        let mut seen = Vec::new();
+        for finding in findings {
+            let Finding { span, kind, class, key, why } = finding;
+            line += memchr::memchr_iter(b'\n', bytes.get(from..span.start).unwrap_or_default()).count();
+            from = span.start;
+            let raw = bytes.get(span.clone()).unwrap_or_default();
             let reported = Reported {
                 path: path.to_path_buf(),
-                start: finding.span.start,
-                end: finding.span.end,
-                line: 0,
+                start: span.start,
+                end: span.end,
+                line,
                 column: 0,
-                kind: finding.kind,
+                kind,
                 class: "",
-                fingerprint: self.fingerprints.of(bytes.get(finding.span.clone()).unwrap_or_default()),
+                fingerprint: self.fingerprints.of(raw),
                 key: None,
-                why: finding.why,
+                why,
                 revoke: None,
             };
-            allow.allows(&reported, bytes)
-        };
-        let seen = findings.into_iter().filter(|finding| !may_stay(finding)).map(|finding| {
-            let raw = bytes.get(finding.span.clone()).unwrap_or_default();
-            let scalar = document.as_ref().and_then(|document| document.scalar_at(finding.span.start));
-            let whole = scalar.filter(|scalar| scalar.span == finding.span);
+            if allow.allows(&reported) {
+                continue;
+            }
+            let scalar = document.as_ref().and_then(|document| document.scalar_at(span.start));
+            let whole = scalar.filter(|scalar| scalar.span == span);
             let value = whole.and_then(|scalar| scalar.decoded.as_deref()).unwrap_or(raw);
-            let before = bytes.get(..finding.span.start).unwrap_or_default();
-            Seen {
-                line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-                kind: finding.kind,
-                class: finding.class,
-                key: finding.key,
+            seen.push(Seen {
+                line,
+                kind,
+                class,
+                key,
                 fingerprint: self.fingerprints.of(value),
                 value: Secret::take(value.to_vec()),
                 quote: scalar.map_or(Quote::None, |scalar| scalar.quote),
-                in_url: is_in_url(bytes, &finding.span),
-                span: finding.span,
-            }
-        });
+                in_url: is_in_url(bytes, &span),
+                span,
+            });
+        }
         let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let wide = bytes.contains(&0);
-        Ok(Look { path: path.to_path_buf(), real, wide, kind, expected: Expected::of(bytes), seen: seen.collect() })
+        Ok(Look { path: path.to_path_buf(), real, wide, kind, expected: Expected::of(bytes), seen })
     }
 }
 
 /// `//user:VALUE@host`: a reference there must not look like a port or a user.
 fn is_in_url(bytes: &[u8], span: &Range<usize>) -> bool {
-    let before = bytes.get(..span.start).unwrap_or_default();
+    let before = bytes.get(span.start.saturating_sub(LONG_URL)..span.start).unwrap_or_default();
     let start = before.iter().rposition(|b| b.is_ascii_whitespace() || b"\"'`=,".contains(b)).map_or(0, |at| at + 1);
     let before = before.get(start..).unwrap_or_default();
     bytes.get(span.end) == Some(&b'@') && before.windows(3).any(|part| part == b"://")

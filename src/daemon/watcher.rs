@@ -5,7 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
     rc::Rc,
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use crate::{
     api::{
         problem::Code,
         quarantine::{Finding, TakeFiles},
-        watch::{Mode, WatchStatus},
+        watch::{Mode, WatchStatus, WatchSummary},
     },
     audit::{Decision, Record},
     detect::Class,
@@ -79,6 +79,19 @@ impl Watcher {
             polling: text(status.polling),
             left_alone: text(status.left_alone),
             rescans: status.rescans,
+        }
+    }
+
+    /// How it is, in short.
+    pub fn summary(&self) -> WatchSummary {
+        let status = self.running.borrow().as_ref().map(Watch::status).unwrap_or_default();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        WatchSummary {
+            folders: count(status.folders),
+            degraded: status.degraded,
+            polling: count(status.polling.len()),
+            left_alone: count(status.left_alone.len()),
+            findings: count(self.findings().len()),
         }
     }
 
@@ -312,10 +325,11 @@ fn remember(state: &State, look: &Look, note: impl Fn(&keeper::Seen) -> String) 
         return 0;
     }
     let before = findings.remove(&look.path).unwrap_or_default();
+    let before: HashMap<&str, &Finding> = before.iter().map(|known| (known.fingerprint.as_str(), known)).collect();
     let now = rfc3339(sys::now().wall_ms);
     let mut fresh = 0;
     let all = look.seen.iter().map(|one| {
-        let known = before.iter().find(|known| known.fingerprint == one.fingerprint);
+        let known = before.get(one.fingerprint.as_str());
         if known.is_none() {
             fresh += 1;
             let detail = format!("{} {}:{}", one.kind, look.path.display(), one.span.start);

@@ -23,7 +23,10 @@ pub(super) struct Edited {
 
 /// Replaces each span by its text. The spans are in order, not empty and do not overlap; else `None`.
 pub(super) fn apply<'a>(old: &[u8], edits: impl IntoIterator<Item = (Range<usize>, &'a [u8])>) -> Option<Edited> {
-    let mut edited = Edited { bytes: Zeroizing::new(Vec::with_capacity(old.len())), spans: Vec::new() };
+    let edits: Vec<_> = edits.into_iter().collect();
+    // Room for all of it: a vector that grows leaves its old memory as it is.
+    let room = old.len() + edits.iter().map(|(_, text)| text.len()).sum::<usize>();
+    let mut edited = Edited { bytes: Zeroizing::new(Vec::with_capacity(room)), spans: Vec::new() };
     let mut from = 0;
     for (span, text) in edits {
         if span.is_empty() || span.start < from {

@@ -148,7 +148,8 @@ impl Quarantine {
 
     /// Puts the values and the bytes as they stood into the vault, and reads them back.
     fn put(&self, id: &str, take: &Take, look: &Look) -> Result<(), TakeError> {
-        let mut raw = Vec::new();
+        // Room for all of it: a vector that grows leaves its old memory as it is.
+        let mut raw = Vec::with_capacity(take.replacements.iter().map(|one| one.span.len()).sum());
         let mut values: BTreeMap<String, Secret> = BTreeMap::new();
         for replacement in &take.replacements {
             raw.extend_from_slice(look.bytes.get(replacement.span.clone()).unwrap_or_default());

@@ -3,6 +3,7 @@
 //! Owns the few calls that quarantine makes of a store, blocking, and their errors as the next step.
 
 use crate::{
+    api::credential::StoreKind,
     secret::Secret,
     store::{Store, StoreError},
 };
@@ -32,7 +33,7 @@ pub enum VaultError {
     Failed(String),
 }
 
-/// So many values are stored within one deadline: a keyring needs some milliseconds for each.
+/// So many values a keyring is given within one deadline: it needs some milliseconds for each.
 const AT_ONCE: usize = 250;
 
 /// The store as a vault. Only for a thread that is not part of a runtime: every call blocks it.
@@ -59,7 +60,9 @@ impl Vault for StoreVault {
 
     fn put_all(&self, values: &[(String, Secret)]) -> Result<(), VaultError> {
         let put = |some: &[(String, Secret)]| self.runtime.block_on(self.store.put_all(some.to_vec()));
-        values.chunks(AT_ONCE).try_for_each(|some| put(some).map_err(VaultError::from))
+        // A file is written anew each time, whatever of it is new.
+        let at_once = if self.store.kind() == StoreKind::Keyring { AT_ONCE } else { values.len().max(1) };
+        values.chunks(at_once).try_for_each(|some| put(some).map_err(VaultError::from))
     }
 
     fn get(&self, name: &str) -> Result<Secret, VaultError> {

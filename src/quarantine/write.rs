@@ -16,6 +16,8 @@ use rustix::{
     io::{Errno, retry_on_intr},
 };
 
+use zeroize::Zeroizing;
+
 use super::{
     attributes,
     error::TakeError,
@@ -120,11 +122,12 @@ fn make(place: &Place, name: &std::ffi::OsStr, old: &Look, new: &[u8]) -> Result
 }
 
 fn read_back(file: &mut File, new: &[u8]) -> Result<(), TakeError> {
-    let mut read = Vec::with_capacity(new.len());
+    // Of a restore it has the secrets.
+    let mut read = Zeroizing::new(Vec::with_capacity(new.len() + 1));
     file.seek(SeekFrom::Start(0))
         .and_then(|_| file.read_to_end(&mut read))
         .map_err(TakeError::io("reading the new file back"))?;
-    if read == new {
+    if read.as_slice() == new {
         Ok(())
     } else {
         let error = io::Error::other("it reads back differently");

@@ -17,6 +17,8 @@ use super::{Reported, lock};
 pub const FILE: &str = ".hallpass-allow.toml";
 const MARK: &str = "hallpass:allow";
 const MAX_FILE: u64 = 1024 * 1024;
+/// How much of a line is read for the reason after a mark, in bytes.
+const LONGEST: usize = 512;
 
 /// The allow files met in one scan.
 #[derive(Default)]
@@ -48,10 +50,60 @@ struct Entry {
     fingerprint: Option<String>,
 }
 
-impl Files {
+/// What lets a finding of one file stay.
+pub struct Marks<'a> {
+    files: &'a Files,
+    bytes: &'a [u8],
+    /// In their order.
+    places: Vec<Mark>,
+}
+
+#[derive(Clone, Copy)]
+struct Mark {
+    at: usize,
+    line: usize,
+}
+
+impl Marks<'_> {
     /// Whether the finding may stay.
-    pub fn allows(&self, finding: &Reported, bytes: &[u8]) -> bool {
-        self.inline(finding, bytes) || self.by_file(finding)
+    pub fn allows(&self, finding: &Reported) -> bool {
+        self.inline(finding) || self.files.by_file(finding)
+    }
+
+    /// By the first mark of the line above, and on its own line by the first before the value and the first behind it.
+    /// Not by one within: a value is not its own permission. Of thousands of findings on one line none may search it.
+    fn inline(&self, finding: &Reported) -> bool {
+        if self.places.is_empty() {
+            return false;
+        }
+        let first = |is_before: &dyn Fn(&Mark) -> bool| {
+            self.places.get(self.places.partition_point(|mark| is_before(mark))).copied()
+        };
+        let value = self.bytes.get(finding.start..finding.end).unwrap_or_default();
+        let last = finding.line + memchr::memchr_iter(b'\n', value).count();
+        let above = first(&|mark| mark.line + 1 < finding.line).filter(|mark| mark.line + 1 == finding.line);
+        let before = first(&|mark| mark.line < finding.line);
+        let before = before.filter(|mark| mark.line == finding.line && mark.at < finding.start);
+        let behind = first(&|mark| mark.at < finding.end).filter(|mark| mark.line == last);
+        let place = || format!("{}:{}", finding.path.display(), finding.line);
+        [behind, before, above].into_iter().flatten().any(|mark| {
+            let text = self.bytes.get(mark.at..).unwrap_or_default();
+            let text = text.get(..LONGEST).unwrap_or(text).split(|byte| *byte == b'\n').next().unwrap_or_default();
+            self.files.mark(&String::from_utf8_lossy(text), &place())
+        })
+    }
+}
+
+impl Files {
+    /// With the inline marks of a file that has these bytes.
+    pub fn of_file<'a>(&'a self, bytes: &'a [u8]) -> Marks<'a> {
+        let (mut line, mut from) = (1, 0);
+        let places = memchr::memmem::find_iter(bytes, MARK).map(|at| {
+            line += memchr::memchr_iter(b'\n', bytes.get(from..at).unwrap_or_default()).count();
+            from = at;
+            Mark { at, line }
+        });
+        Marks { files: self, bytes, places: places.collect() }
     }
 
     /// What is wrong with the entries met.
@@ -62,22 +114,8 @@ impl Files {
         warnings
     }
 
-    fn inline(&self, finding: &Reported, bytes: &[u8]) -> bool {
-        let before = bytes.get(..finding.start).unwrap_or_default();
-        let line = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let above = before.get(..line.saturating_sub(1)).unwrap_or_default();
-        let above = above.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let rest = bytes.get(finding.end..).unwrap_or_default();
-        let end = finding.end + rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-        let place = format!("{}:{}", finding.path.display(), finding.line);
-        // Around the value, not in it: a value is not its own permission.
-        let parts = [bytes.get(finding.end..end), bytes.get(line..finding.start), bytes.get(above..line)];
-        parts.into_iter().flatten().any(|text| self.mark(&String::from_utf8_lossy(text), &place))
-    }
-
     fn mark(&self, text: &str, place: &str) -> bool {
         let Some((_, rest)) = text.split_once(MARK) else { return false };
-        let rest = rest.lines().next().unwrap_or_default();
         let until = rest.split_whitespace().find_map(|word| word.strip_prefix("until="));
         let reason =
             rest.split_whitespace().filter(|word| !word.starts_with("until=") && word.contains(char::is_alphanumeric));

@@ -34,7 +34,8 @@ use read::{Buffer, Limits, Unread};
 /// One finding, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reported {
-    /// The file, as it was reached.
+    /// The file, as it was reached. What is not UTF-8 in its name is told as U+FFFD.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// The first byte of the value.
     pub start: usize,
@@ -56,6 +57,11 @@ pub struct Reported {
     pub why: &'static str,
     /// Where a person revokes it.
     pub revoke: Option<&'static str>,
+}
+
+/// A name that is not UTF-8 must not keep the other findings from being told.
+fn as_text<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
 }
 
 /// What a scan saw.
@@ -150,7 +156,8 @@ impl Scan<'_> {
         self.progress.files.fetch_add(1, Ordering::Relaxed);
         self.progress.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let found = self.bytes(path, bytes);
-        let (kept, allowed): (Vec<_>, Vec<_>) = found.into_iter().partition(|finding| !allow.allows(finding, bytes));
+        let allow = allow.of_file(bytes);
+        let (kept, allowed): (Vec<_>, Vec<_>) = found.into_iter().partition(|finding| !allow.allows(finding));
         self.progress.found.fetch_add(kept.len() as u64, Ordering::Relaxed);
         let mut report = lock(report);
         report.files += 1;

@@ -3,7 +3,7 @@
 //!
 //! Owns the mapping. Regions are byte offsets as well as lines; no snippet, since it would be the secret.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, os::unix::ffi::OsStrExt as _, path::Path};
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub fn log(report: &Report) -> Value {
                 "message": { "text": format!("{}: {}", finding.kind, finding.why) },
                 "partialFingerprints": { "hallpass/v1": finding.fingerprint },
                 "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": uri(&finding.path.to_string_lossy()) },
+                    "artifactLocation": { "uri": uri(&finding.path) },
                     "region": {
                         "startLine": finding.line,
                         "startColumn": finding.column,
@@ -58,9 +58,10 @@ pub fn log(report: &Report) -> Value {
 }
 
 /// A path as a URI reference: relative ones stay so, an absolute one becomes a file URI.
-fn uri(path: &str) -> String {
+fn uri(path: &Path) -> String {
     const PATH: &percent_encoding::AsciiSet =
         &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
-    let encoded = percent_encoding::utf8_percent_encode(path.strip_prefix("./").unwrap_or(path), PATH).to_string();
-    if path.starts_with('/') { format!("file://{encoded}") } else { encoded }
+    let path = path.as_os_str().as_bytes();
+    let encoded = percent_encoding::percent_encode(path.strip_prefix(b"./").unwrap_or(path), PATH).to_string();
+    if path.starts_with(b"/") { format!("file://{encoded}") } else { encoded }
 }

@@ -58,8 +58,9 @@ pub fn scan(scan: &Scan<'_>) -> Result<Report> {
         }
         report.files += 1;
         report.bytes += bytes.len() as u64;
+        let marks = allow.of_file(&bytes);
         for finding in added(file, scan.bytes(&root.join(&file.path), &bytes))? {
-            if allow.allows(&finding, &bytes) {
+            if marks.allows(&finding) {
                 report.allowed += 1;
             } else {
                 report.findings.push(finding);

@@ -72,6 +72,11 @@ impl Store {
         Self { inner: Arc::new(Inner { pool, kind: config.kind, place, deadline: config.deadline }) }
     }
 
+    /// Which one it is.
+    pub fn kind(&self) -> StoreKind {
+        self.inner.kind
+    }
+
     /// The value of a credential. From the cache it costs a lock and no thread.
     pub async fn get(&self, name: &str) -> Result<Secret, StoreError> {
         if let Some(value) = self.inner.pool.cached(name) {

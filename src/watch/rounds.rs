@@ -61,7 +61,8 @@ impl Rounds {
         let first = !std::mem::replace(&mut entry.told, true);
         let tell = format!(
             "{} was repaired {MAX_ROUNDS} times and a program wrote the secret back each time; it is left as it is. \
-             End that program, or choose the other replacement, then run `hallpass quarantine {0}`",
+             End that program and run `hallpass quarantine {0}` again, or leave it the other replacement, a key that is \
+             worth nothing: `hallpass quarantine --decoy {0}`. For an assistant's own file there is `hallpass adopt`",
             path.display()
         );
         Verdict::Stop { tell, first }

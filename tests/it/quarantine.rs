@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -333,6 +334,71 @@ fn two_takes_of_one_file_at_once_are_one() {
     });
     assert_eq!(project.read(".env"), "A=hallpass:anthropic\n");
     assert_eq!(home.json("quarantine list")["items"].as_array().unwrap().len(), 1);
+}
+
+/// What follows a take must not be done once for each secret: the config was written anew for every one of them, and
+/// the daemon served nobody meanwhile.
+#[test]
+fn two_thousand_secrets_of_one_file_keep_nobody_waiting() {
+    let (home, project) = (Home::started(), Project::new());
+    let key = |n: usize| {
+        let body = random() + &random() + &random();
+        ["sk-", "ant-", "api03-", &format!("{n:05}"), &body[..88], "AA"].concat()
+    };
+    let text: String = (0..2_000).map(|n| format!("A{n}={}\n", key(n))).collect();
+    let file = project.write(".env", &text);
+    let begun = Instant::now();
+    let output = home.command(["--json", "quarantine", "--yes", &file]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let taken: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    let after: Vec<String> = project.read(".env").lines().map(ToOwned::to_owned).collect();
+    assert_eq!((after[0].as_str(), after[1_999].as_str()), ("A0=hallpass:anthropic", "A1999=hallpass:anthropic-2000"));
+    assert_eq!(home.json("status")["credentials"], 2_000);
+    home.json(&format!("quarantine restore {}", id(&taken["items"][0])));
+    assert!(project.read(".env") == text);
+}
+
+#[test]
+fn two_restores_and_a_purge_at_once_are_one() {
+    let (home, project, key) = (Home::started(), Project::new(), anthropic());
+    let text = format!("A={key}\n");
+    let file = project.write(".env", &text);
+    for _ in 0..5 {
+        let id = id(&take(&home, &file));
+        let codes: Vec<i32> = std::thread::scope(|scope| {
+            let run = |verb: String| home.line(&verb).code();
+            let verbs = [
+                format!("quarantine restore {id}"),
+                format!("quarantine restore {id}"),
+                format!("quarantine purge {id}"),
+            ];
+            let all: Vec<_> = verbs.into_iter().map(|verb| scope.spawn(move || run(verb))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(codes.iter().take(2).filter(|code| **code == 0).count(), 1, "{codes:?}");
+        assert_eq!(project.read(".env"), text);
+    }
+    assert_eq!(fs::read_dir(project.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_name_that_is_no_text_is_left_and_the_others_are_taken() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let (home, project, key) = (Home::started(), Project::new(), anthropic());
+    let odd = project.path().join(OsStr::from_bytes(b"a\xff.env"));
+    fs::write(&odd, format!("A={key}\n")).unwrap();
+    let long = "n".repeat(240);
+    for name in [".env", "a b'$(x).env", "two\nlines.env", &long] {
+        project.write(&format!("{name}.env"), &format!("A={key}\n"));
+    }
+    let ran = run(here(&home, &project, &["quarantine", "--yes", "."]), b"");
+    assert_eq!(ran.code(), 1, "{}{}", ran.out(), ran.err());
+    assert!(ran.err().contains("its name is not UTF-8"), "{}", ran.err());
+    assert_eq!(fs::read_to_string(&odd).unwrap(), format!("A={key}\n"));
+    for name in [".env", "a b'$(x).env", "two\nlines.env", &long] {
+        assert_eq!(project.read(&format!("{name}.env")), "A=hallpass:anthropic\n", "{name:?}");
+    }
 }
 
 #[test]

@@ -310,6 +310,55 @@ fn ten_thousand_findings_in_a_file() {
     assert_eq!(found[9_999]["line"], 10_000);
 }
 
+/// A minified file. What each finding costs must not be what the line costs: that took three minutes.
+#[test]
+fn ten_thousand_findings_on_one_line() {
+    let tree = Tree::new();
+    let member = |n| format!("\"T{n}\": \"{}\", \"about\": \"{}\"", token_of(n), "lorem ipsum ".repeat(40));
+    let members: Vec<String> = (0..10_000).map(member).collect();
+    tree.write("line.json", format!("{{{}}}", members.join(",")));
+    let begun = std::time::Instant::now();
+    let output = tree.0.command(["scan", "--json", "tree/line.json"]).output().unwrap();
+    assert_eq!(findings(&Ran(output)).len(), 10_000);
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_mark_speaks_for_its_line_and_the_next_and_not_from_within_a_value() {
+    let tree = Tree::new();
+    let mark = "hallpass:allow made up";
+    let tokens = [token(), token(), token(), token()];
+    let [a, b, c, d] = &tokens;
+    tree.write("a.env", format!("A={a} # {mark}\nB={b}\nC={c}\nD={d} # x {mark} # {mark}\n"));
+    let lines: Vec<_> = tree.found("a.env").iter().map(|one| one["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [3]);
+    tree.write("b.env", format!("# {mark} # hallpass:allow\nA={a}\nB={b}\n"));
+    let lines: Vec<_> = tree.found("b.env").iter().map(|one| one["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [3]);
+    let key = format!(
+        "-----BEGIN RSA PRIVATE {0}-----\n# {mark}\n{1}\n-----END RSA PRIVATE {0}-----",
+        "KEY",
+        "MIIEow".repeat(40)
+    );
+    let found = tree.write("c.pem", &key).found("c.pem");
+    assert!(found.len() <= 1, "{found:?}");
+}
+
+#[test]
+fn a_name_that_is_no_text_hides_no_finding() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let tree = Tree::new();
+    tree.write("plain.env", format!("T={}\n", token()));
+    fs::write(tree.path().join(OsStr::from_bytes(b"a\xff.env")), format!("T={}\n", token())).unwrap();
+    tree.write("b\nno secret found.env", format!("T={}\n", token()));
+    let paths: Vec<_> = tree.found(".").iter().map(|one| one["path"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(paths, ["./a\u{fffd}.env", "./b\nno secret found.env", "./plain.env"]);
+    let sarif = tree.scan("--sarif .");
+    assert!(sarif.out().contains("\"a%FF.env\"") && sarif.out().contains("\"b%0Ano%20secret"), "{}", sarif.out());
+    let table = tree.scan(".");
+    assert!(!table.out().lines().any(|line| line.starts_with("no secret found")), "{}", table.out());
+}
+
 fn token_of(seed: u64) -> String {
     expand("ghp_<alnum:30><seal:base62-crc32>", None, &mut Random::of("many", seed)).text
 }

@@ -80,27 +80,39 @@ pub fn remove_grant(path: &Path, id: &str) -> Result<()> {
 
 /// Adds an issuer.
 pub fn add_issuer(path: &Path, name: &str, issuer: &Issuer) -> Result<()> {
+    add_issuers(path, &[(name, issuer.clone())])
+}
+
+/// Adds issuers, in one write: all or none.
+pub fn add_issuers(path: &Path, issuers: &[(&str, Issuer)]) -> Result<()> {
     change(path, |doc, config| {
-        if config.issuers.contains_key(name) {
+        if let Some((name, _)) = issuers.iter().find(|(name, _)| config.issuers.contains_key(*name)) {
             return Err(Error::new(Code::Exists, format!("there is an issuer {name} already")));
         }
-        let mut table = Table::new();
-        table.insert("credential", issuer.credential.as_str().into());
-        match &issuer.kind {
-            IssuerKind::Gateway { route, base_url } => {
-                table.insert("kind", "gateway".into());
-                table.insert("route", route.as_str().into());
-                if let Some(url) = base_url {
-                    table.insert("base_url", url.as_str().into());
-                }
-            }
-            IssuerKind::Static => {
-                table.insert("kind", "static".into());
-            }
+        let all = subtable(doc, "issuers", true)?;
+        for (name, issuer) in issuers {
+            all.insert(name, Item::Table(issuer_table(issuer)));
         }
-        subtable(doc, "issuers", true)?.insert(name, Item::Table(table));
         Ok(())
     })
+}
+
+fn issuer_table(issuer: &Issuer) -> Table {
+    let mut table = Table::new();
+    table.insert("credential", issuer.credential.as_str().into());
+    match &issuer.kind {
+        IssuerKind::Gateway { route, base_url } => {
+            table.insert("kind", "gateway".into());
+            table.insert("route", route.as_str().into());
+            if let Some(url) = base_url {
+                table.insert("base_url", url.as_str().into());
+            }
+        }
+        IssuerKind::Static => {
+            table.insert("kind", "static".into());
+        }
+    }
+    table
 }
 
 /// Removes an issuer; grants for it stay, and the config warns of them.

@@ -143,7 +143,7 @@ pub async fn file(
             return Ok(taken);
         }
         // The record comes first: what cannot be recorded is not done.
-        let detail = format!("{} {}", path.display(), names.join(","));
+        let detail = format!("{} {}", path.display(), some_of(&names));
         state.record(
             Record::new("quarantine.take", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail),
         )?;
@@ -166,10 +166,23 @@ pub async fn file(
     }
 }
 
+/// The names, each once, for a record: of very many the first, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 32;
+    let mut seen = BTreeSet::new();
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| seen.insert(*name)).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names.into_iter().take(SHOWN).collect::<Vec<_>>().join(",");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
 /// What follows a take; does only what is missing.
 pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String, u64>) -> Result<()> {
-    let mut issuers: BTreeSet<&str> = BTreeSet::new();
-    for hole in &item.holes {
+    let settings = state.settings();
+    let served: BTreeSet<&str> = settings.config.issuers.values().map(|issuer| issuer.credential.as_str()).collect();
+    let (mut records, mut issuers, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    // The same secret may stand in the file twice.
+    for hole in item.holes.iter().filter(|hole| seen.insert(hole.credential.as_str())) {
         let name = &hole.credential;
         let known = state.names.borrow().credential(name).cloned();
         let record = match known {
@@ -192,18 +205,16 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
                 revoked_ms: None,
             }),
         };
-        if let Some(record) = record {
-            state.put_credential(record)?;
-        }
-        // The same secret may stand in the file twice.
-        let known = state.settings().config.issuers.values().any(|issuer| issuer.credential == *name);
-        if !known && issuers.insert(name) {
-            let route = rule::named(&hole.kind).and_then(|rule| rule.route);
-            let kind = route_kind(state, route);
-            config::edit::add_issuer(&state.paths.config(), name, &Issuer { kind, credential: name.clone() })?;
+        records.extend(record);
+        if !served.contains(name.as_str()) {
+            let kind = route_kind(state, rule::named(&hole.kind).and_then(|rule| rule.route));
+            issuers.push((name.as_str(), Issuer { kind, credential: name.clone() }));
         }
     }
+    // In one write each: a file may have thousands, and the state's thread serves everybody.
+    state.put_credentials(records)?;
     if !issuers.is_empty() {
+        config::edit::add_issuers(&state.paths.config(), &issuers)?;
         state.reload()?;
     }
     // Last, because it says that the rest was done.
@@ -220,11 +231,7 @@ pub async fn resume(state: &Rc<State>) -> Result<()> {
     state.keeper()?.run(settle).await?;
     for (item, step) in items(state).await? {
         // What a person removed after it was finished stays removed.
-        let finished = || {
-            let noted = |hole: &engine::Hole| state.is_noted(&item.target, &hole.credential, None);
-            item.holes.iter().map(noted).try_fold(true, |all, one| one.map(|one| all && one))
-        };
-        if step == engine::State::Quarantined && !finished()? {
+        if step == engine::State::Quarantined && !state.is_all_noted(&item)? {
             finish(state, &item, &BTreeMap::new())?;
         }
     }

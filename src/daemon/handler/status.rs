@@ -44,6 +44,7 @@ pub async fn status(state: &Rc<State>, caller: &Caller) -> Result<Status> {
             error: state.config_error.borrow().clone(),
         },
         audit: AuditStatus { path: state.paths.audit_dir().display().to_string(), error: state.audit_error() },
+        watch: state.watcher.summary(),
         hardening: state.hardening.clone(),
         credentials: count(state.names.borrow().credentials().len()),
         principals: count(state.names.borrow().principals().len()),

@@ -210,8 +210,16 @@ impl Db {
             "INSERT INTO {} (name, doc) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET doc = ?2",
             table.word()
         );
-        self.0.execute(&sql, params![name, to_json(value)?]).map_err(|e| failed(&e))?;
+        let doc = to_json(value)?;
+        self.0.prepare_cached(&sql).and_then(|mut s| s.execute(params![name, doc])).map_err(|e| failed(&e))?;
         Ok(())
+    }
+
+    /// Writes several named documents: all or none.
+    pub fn put_all<T: Serialize>(&self, table: Table, values: &[(String, T)]) -> Result<()> {
+        let all = self.0.unchecked_transaction().map_err(|e| failed(&e))?;
+        values.iter().try_for_each(|(name, value)| self.put(table, name, value))?;
+        all.commit().map_err(|e| failed(&e))
     }
 
     /// One named document.

@@ -121,6 +121,14 @@ impl State {
         Ok(())
     }
 
+    /// Writes what is known of several credentials, new or changed: all or none.
+    pub fn put_credentials(&self, records: Vec<CredentialRecord>) -> Result<()> {
+        let records: Vec<_> = records.into_iter().map(|record| (record.name.clone(), record)).collect();
+        self.db.put_all(Table::Credentials, &records)?;
+        self.names.borrow_mut().credentials.extend(records);
+        Ok(())
+    }
+
     /// Forgets what is known of a credential.
     pub fn forget_credential(&self, name: &str) -> Result<()> {
         self.db.remove(Table::Credentials, name)?;

@@ -4,7 +4,7 @@
 //! read before each prompt. A checkout's own `.env` is not the user's wish: what is not noted here is nobody's.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     io::Write,
     path::Path,
@@ -56,12 +56,9 @@ impl State {
         let mut known = self.written(&item.target)?;
         let folder = folder(item);
         let before = known.len();
-        for hole in &item.holes {
-            let written = written(hole, folder.clone());
-            if !known.contains(&written) {
-                known.push(written);
-            }
-        }
+        let mut all: HashSet<Written> = known.iter().cloned().collect();
+        let new = item.holes.iter().map(|hole| written(hole, folder.clone()));
+        known.extend(new.filter(|written| all.insert(written.clone())));
         if known.len() != before {
             self.db.put(Table::Reference, &item.target.to_string_lossy(), &known)?;
             self.publish_references();
@@ -79,16 +76,31 @@ impl State {
         Ok(self.written(file)?.iter().any(|one| one.credential == credential && fits(&one.key)))
     }
 
+    /// Whether hallpass noted all references of an item.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn is_all_noted(&self, item: &Item) -> Result<bool> {
+        let known = self.written(&item.target)?;
+        let known: HashSet<&str> = known.iter().map(|one| one.credential.as_str()).collect();
+        Ok(item.holes.iter().all(|hole| known.contains(hole.credential.as_str())))
+    }
+
     /// Forgets the references of an item whose secrets are back in the file; those of other items in it stay.
     ///
     /// # Errors
     /// The database cannot be written.
     pub fn forget_references<'a>(&self, item: &Item, others: impl Iterator<Item = &'a Item>) -> Result<()> {
-        let stay: Vec<&Hole> =
-            others.filter(|other| other.target == item.target).flat_map(|other| &other.holes).collect();
-        let is = |hole: &Hole, one: &Written| hole.credential == one.credential && hole.key == one.key;
+        fn keys<'a>(holes: impl Iterator<Item = &'a Hole>) -> HashSet<(&'a str, Option<&'a str>)> {
+            holes.map(|hole| (hole.credential.as_str(), hole.key.as_deref())).collect()
+        }
+        let stay = keys(others.filter(|other| other.target == item.target).flat_map(|other| &other.holes));
+        let go = keys(item.holes.iter());
         let mut known = self.written(&item.target)?;
-        known.retain(|one| !item.holes.iter().any(|hole| is(hole, one)) || stay.iter().any(|hole| is(hole, one)));
+        known.retain(|one| {
+            let key = (one.credential.as_str(), one.key.as_deref());
+            !go.contains(&key) || stay.contains(&key)
+        });
         self.db.put(Table::Reference, &item.target.to_string_lossy(), &known)?;
         self.publish_references();
         Ok(())
@@ -110,14 +122,21 @@ impl State {
     fn list(&self) -> Result<String> {
         let settings = self.settings();
         let config = &settings.config;
+        // Of each credential that a grant gives anything of, what the grants say. There may be thousands of the others.
+        let mut granted: HashMap<&str, Vec<String>> = HashMap::new();
+        for grant in &config.grants {
+            if let Some(issuer) = config.issuers.get(&grant.what.issuer) {
+                granted.entry(&issuer.credential).or_default().push(format!("{grant:?}"));
+            }
+        }
         let mut folders: BTreeMap<String, DefaultHasher> = BTreeMap::new();
+        if granted.is_empty() {
+            return Ok(String::new());
+        }
         for one in self.db.all::<Vec<Written>>(Table::Reference)?.into_iter().flatten() {
-            let issuers = config.issuers.iter().filter(|(_, issuer)| issuer.credential == one.credential);
-            let issuers: Vec<&String> = issuers.map(|(name, _)| name).collect();
-            let grants = config.grants.iter().filter(|grant| issuers.contains(&&grant.what.issuer));
-            let grants: Vec<String> = grants.map(|grant| format!("{grant:?}")).collect();
             // Without a grant nothing comes of it, and a hook that says so each time would only be in the way.
-            if let Some(folder) = one.folder.clone().filter(|_| !grants.is_empty()) {
+            let Some(grants) = granted.get(one.credential.as_str()) else { continue };
+            if let Some(folder) = one.folder.clone() {
                 (one, grants).hash(folders.entry(folder).or_default());
             }
         }

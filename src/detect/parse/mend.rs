@@ -2,14 +2,16 @@
 //!
 //! Owns blotting them out, byte for byte, so that the rest can be read and every span still holds.
 
+use zeroize::Zeroizing;
+
 /// How templates open and close: Helm, Jinja, ERB.
 const HOLES: &[(&[u8], &[u8])] = &[(b"{{", b"}}"), (b"{%", b"%}"), (b"<%", b"%>"), (b"{#", b"#}")];
 /// What git writes between two versions.
 const MARKS: &[&[u8]] = &[b"<<<<<<< ", b"=======", b">>>>>>> ", b"||||||| "];
 
 /// The bytes with these blotted out; `None` where there are none.
-pub(super) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out = bytes.to_vec();
+pub(super) fn mended(bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut out = Zeroizing::new(bytes.to_vec());
     let mut changed = marks(&mut out);
     let mut at = 0;
     // Signs of which there is no further one, so that none is looked for twice.
@@ -61,7 +63,7 @@ mod tests {
 
     #[test]
     fn holes_and_marks_are_blotted_out() {
-        let mended = |text: &str| mended(text.as_bytes()).map(|text| String::from_utf8(text).unwrap());
+        let mended = |text: &str| mended(text.as_bytes()).map(|text| String::from_utf8(text.to_vec()).unwrap());
         assert_eq!(mended("a: 1\n"), None);
         assert_eq!(mended("a: {{ b }}\n{{- if c }}\nd: 1\n").unwrap(), "a: 1111111\n           \nd: 1\n");
         assert_eq!(mended("a\n=======\nb {{ c").unwrap(), "a\n       \nb {{ c");

@@ -2,7 +2,7 @@
 //!
 //! Owns these choices. They change nothing: what is chosen is tried, and chosen again where it is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     api::quarantine::TakeFiles,
@@ -24,25 +24,40 @@ pub(in crate::daemon::handler) fn names(
     planned: &Planned,
 ) -> Vec<String> {
     let names = state.names.borrow();
-    let mut given: BTreeMap<&str, String> = BTreeMap::new();
+    // A file may have thousands: each is looked up, and numbers go on where the last of their name ended.
+    let mut known: HashMap<&str, &str> = HashMap::new();
+    let records = names.credentials().filter_map(|record| Some((record.fingerprint.as_deref()?, record.name.as_str())));
+    for (print, name) in records.chain(planned.iter().map(|(print, name)| (print.as_str(), name.as_str()))) {
+        known.entry(print).or_insert(name);
+    }
+    let mut taken: HashSet<String> = planned.values().cloned().collect();
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut given: HashMap<&str, String> = HashMap::new();
     for one in seen {
         let print = one.fingerprint.as_str();
         if given.contains_key(print) {
             continue;
         }
-        let known = names.credentials().find(|record| record.fingerprint.as_deref() == Some(print));
-        let known = known.map(|record| record.name.clone()).or_else(|| planned.get(print).cloned());
-        let name = known.unwrap_or_else(|| {
+        let name = known.get(print).map(|name| (*name).to_owned()).unwrap_or_else(|| {
             let base = wanted_name(one);
             // A name that an earlier attempt found taken is passed over as often as that happened.
-            let skip = tried.get(&base).copied().unwrap_or_default();
-            let free = |name: &String| {
-                let other = names.credential(name).is_some_and(|record| record.fingerprint.is_some());
-                !other && !given.values().chain(planned.values()).any(|taken| taken == name)
-            };
-            let numbered = |n: usize| if n == 1 { base.clone() } else { format!("{base}-{n}") };
-            (1..).map(numbered).filter(free).nth(skip).unwrap_or_else(|| base.clone())
+            let first = !numbers.contains_key(&base);
+            let mut skip = if first { tried.get(&base).copied().unwrap_or_default() } else { 0 };
+            let number = numbers.entry(base.clone()).or_default();
+            loop {
+                *number += 1;
+                let name = if *number == 1 { base.clone() } else { format!("{base}-{number}") };
+                let other = names.credential(&name).is_some_and(|record| record.fingerprint.is_some());
+                if other || taken.contains(&name) {
+                    continue;
+                }
+                if skip == 0 {
+                    break name;
+                }
+                skip -= 1;
+            }
         });
+        taken.insert(name.clone());
         given.insert(print, name);
     }
     seen.iter().map(|one| given.get(one.fingerprint.as_str()).cloned().unwrap_or_default()).collect()
