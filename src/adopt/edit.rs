@@ -1,4 +1,4 @@
-//! Members of a JSON or TOML text set and removed, with everything else as it was written.
+//! Members of a text set and removed, with everything else as it was written.
 //!
 //! Owns keeping comments, order and strictness: the libraries that do it, and the way to a member.
 
@@ -9,7 +9,7 @@ use jsonc_parser::{
 use serde_json::Value;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
 
-use super::plan::Edit;
+use super::{ini, plan::Edit};
 use crate::surface::Format;
 
 /// The text with the edits; `None` where a place is not there, or the format cannot be edited.
@@ -17,11 +17,14 @@ pub fn apply(format: Format, text: &str, edits: &[Edit]) -> Option<String> {
     match format {
         Format::Json | Format::Jsonc => json(text, edits),
         Format::Toml => toml(text, edits),
+        Format::Ini | Format::Dotenv => ini::apply(text, edits),
+        Format::Lines => ini::apply_lines(text, edits),
         _ => None,
     }
 }
 
-fn parts(pointer: &str) -> Option<Vec<String>> {
+/// The parts of a pointer.
+pub(super) fn parts(pointer: &str) -> Option<Vec<String>> {
     Some(pointer.strip_prefix('/')?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect())
 }
 
@@ -65,6 +68,12 @@ fn toml(text: &str, edits: &[Edit]) -> Option<String> {
         let (last, folders) = parts.split_last()?;
         let mut table: &mut dyn TableLike = document.as_table_mut();
         for folder in folders {
+            if !table.contains_key(folder) {
+                let mut new = toml_edit::Table::new();
+                // Without members of its own it needs no line of its own.
+                new.set_implicit(true);
+                table.insert(folder, Item::Table(new));
+            }
             table = table.get_mut(folder)?.as_table_like_mut()?;
         }
         match &edit.to {

@@ -3,8 +3,10 @@
 //! Owns what becomes of each secret in a tool's file: which entry of the catalogue fits, what is changed in the file for
 //! it, and what the tool may then do. Pure; the journal is the quarantine's, and only what was agreed to is done.
 
+mod contract;
 pub mod edit;
 mod hunk;
+mod ini;
 pub mod plan;
 mod template;
 mod tree;

@@ -3,14 +3,18 @@
 //! Owns the choice. It widens nothing: where a token of the gateway cannot stand in, the credential itself is asked for
 //! by name (`release`), and said to be the least bad. What is there already is never overwritten.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{
+    contract,
     template::Names,
     tree::{Tree, pointer},
     wrap::Wraps,
 };
 use crate::{
+    api::{SecretText, helper::Helper},
     gateway::catalogue::{Auth, Route},
     policy::RELEASE,
     scope::{ScopeSet, Wanted, any_resource},
@@ -27,6 +31,12 @@ pub struct Tool<'a> {
     pub hallpass: &'a str,
     /// Whom the daemon takes it for; `None` where nothing but a claim would name it.
     pub principal: Option<&'a str>,
+    /// The file's own name.
+    pub file: &'a str,
+    /// The catalogue's paths of links and of files beside this one, as they are here.
+    pub paths: &'a BTreeMap<String, String>,
+    /// What is in those files, by the same names.
+    pub beside: &'a BTreeMap<String, Tree>,
 }
 
 /// A secret in the file and what it becomes.
@@ -70,6 +80,12 @@ pub struct Step {
     pub principal: String,
     /// A shell command that asks as the tool will, under its principal's name.
     pub check: String,
+    /// What is kept as the credential, where that is not the key as it stands there.
+    pub stored: Option<SecretText>,
+    /// What hallpass's own config says of it from now on.
+    pub helper: Option<Helper>,
+    /// A link to hallpass that the tool looks for, absolute.
+    pub link: Option<String>,
 }
 
 /// All that is planned for a file.
@@ -79,6 +95,8 @@ pub struct Planned {
     pub outcomes: Vec<Outcome>,
     /// The changes that go with them.
     pub edits: Vec<Edit>,
+    /// Those of another file, by its name in the catalogue.
+    pub beside: Option<(String, Vec<Edit>)>,
 }
 
 /// Plans the file.
@@ -87,7 +105,7 @@ pub fn plan(tool: &Tool<'_>, tree: &Tree, secrets: &[Secret<'_>]) -> Planned {
     let mut wraps = Wraps::default();
     for (index, secret) in secrets.iter().enumerate() {
         for place in tree.places(secret.value) {
-            let what = choose(tool, tree, secret, &place, &mut planned.edits, &mut wraps);
+            let what = choose(tool, tree, secret, &place, &mut planned, &mut wraps);
             planned.outcomes.push(Outcome { secret: index, at: pointer(&place), what });
         }
     }
@@ -102,16 +120,19 @@ fn choose(
     tree: &Tree,
     secret: &Secret<'_>,
     place: &[String],
-    edits: &mut Vec<Edit>,
+    planned: &mut Planned,
     wraps: &mut Wraps,
 ) -> Result<Step, String> {
     let mut first = None;
     for entry in &tool.surface.replace {
         let Some(stars) = fits(&entry.at, place) else { continue };
-        let tried = if entry.with == With::McpWrap {
-            wraps.add(tool, tree, secret, place, edits)
-        } else {
-            one(tool, tree, secret, place, entry, &stars, edits)
+        if !entry.only.is_empty() && !entry.only.iter().any(|name| name == tool.file) {
+            continue;
+        }
+        let tried = match entry.with {
+            With::McpWrap => wraps.add(tool, tree, secret, place, &mut planned.edits),
+            With::Contract => contract::add(tool, tree, secret, place, entry, &stars, planned),
+            _ => one(tool, tree, secret, place, entry, &stars, &mut planned.edits),
         };
         match tried {
             Ok(step) => return Ok(step),
@@ -191,10 +212,10 @@ fn one(
     let call = match entry.with {
         With::Headers => "{hallpass} helper headers{as} --want {want}",
         With::Release => "{hallpass} helper keyring{as} --want {want} get {issuer} {issuer}",
-        With::Helper | With::McpWrap => "{hallpass} mint {want}{as}",
+        With::Helper | With::McpWrap | With::Contract => "{hallpass} mint {want}{as}",
     };
     let check = names.text(&call.replace("{as}", &claim(&principal)));
-    Ok(Step { with: entry.with, want, principal, check })
+    Ok(Step { with: entry.with, want, principal, check, stored: None, helper: None, link: None })
 }
 
 /// What names the principal on a command line; a person needs no name.

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::ini;
 use crate::surface::{Format, replace::escape};
 
 /// A file's content.
@@ -20,6 +21,8 @@ impl Tree {
                 jsonc_parser::parse_to_serde_value(text, &jsonc_parser::ParseOptions::default()).ok().map(Self)
             }
             Format::Toml => toml::from_str(text).ok().map(Self),
+            Format::Ini | Format::Dotenv => ini::read(text).map(Self),
+            Format::Lines => Some(Self(ini::read_lines(text))),
             _ => None,
         }
     }

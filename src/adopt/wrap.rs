@@ -55,7 +55,7 @@ impl Wraps {
         let set = word(&format!("{variable}={reference}"));
         let check = format!("env {set} {program} exec --task check{claim} --grant {want} -- true");
         edits.push(Edit { at: pointer(place), to: Some(Value::String(reference)) });
-        Ok(Step { with: With::McpWrap, want, principal, check })
+        Ok(Step { with: With::McpWrap, want, principal, check, stored: None, helper: None, link: None })
     }
 
     /// The new command lines.

@@ -9,7 +9,7 @@ use std::{
 
 use hallpass::{
     adopt::Tree,
-    surface::{Catalogue, Format, replace},
+    surface::{Catalogue, Format, Os, replace},
 };
 
 use super::{
@@ -173,6 +173,17 @@ fn a_wrapped_server_gets_its_key_and_its_input_and_two_keys_are_two_grants() {
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
+/// How the tool writes this file.
+fn format(catalogue: &Catalogue, tool: &str, path: &Path) -> Format {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let files = &catalogue.get(tool).unwrap().file;
+    let own = files.iter().find(|file| file.paths(Os::Linux).any(|known| known.trim_end_matches('}').ends_with(name)));
+    match own.unwrap().format {
+        Format::Json => Format::Jsonc,
+        other => other,
+    }
+}
+
 /// Every file of `tests/data/home`: what is adopted holds its key no longer and parses, what stays has a reason, and
 /// the way back gives the same bytes.
 #[test]
@@ -198,8 +209,7 @@ fn every_tool_of_a_home_as_people_have_it() {
             assert!(place["with"].is_string() != place["why"].is_string(), "{place}");
             if place["with"].is_string() {
                 *tools.entry(tool).or_default() += 1;
-                let format =
-                    if path.extension().is_some_and(|ending| ending == "toml") { Format::Toml } else { Format::Jsonc };
+                let format = format(&catalogue, tool, path);
                 let (old, new) = (Tree::read(format, &before[path]).unwrap(), Tree::read(format, &now).unwrap());
                 let at = place["at"].as_str().unwrap();
                 assert_ne!(old.get(at), new.get(at), "{tool} {at}");
