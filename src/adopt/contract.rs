@@ -49,9 +49,10 @@ pub fn add(
     let link = match &entry.link {
         None => None,
         Some(name) => {
-            let path = tool.paths.get(name).ok_or_else(|| {
-                format!("{} would not find {name}: ~/.local/bin is not on PATH", tool.surface.title)
-            })?;
+            let path = tool
+                .paths
+                .get(name)
+                .ok_or_else(|| format!("{} would not find {name}: ~/.local/bin is not on PATH", tool.surface.title))?;
             words.put("link", path);
             Some(path.clone())
         }
@@ -213,7 +214,8 @@ impl Words<'_> {
                 open += i32::from(byte == b'{') - i32::from(byte == b'}');
                 open == 0
             });
-            let (name, after) = end.and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?))).unwrap_or((after, ""));
+            let (name, after) =
+                end.and_then(|end| Some((after.get(..end)?, after.get(end + 1..)?))).unwrap_or((after, ""));
             let value = self.get(name).ok_or_else(|| {
                 let at = name.split_once(':').map_or(name, |(_, at)| at);
                 format!("the tool says nothing at {}", self.pointer(at).unwrap_or_default())
@@ -275,7 +277,10 @@ mod tests {
         }
         let list = "https://a.example,https://jo:key@b.example,direct";
         assert_eq!(get(Written::Url, list, "key", "url").as_deref(), Some("https://b.example"));
-        assert_eq!(get(Written::Url, list, "key", "bare").as_deref(), Some("https://a.example,https://b.example,direct"));
+        assert_eq!(
+            get(Written::Url, list, "key", "bare").as_deref(),
+            Some("https://a.example,https://b.example,direct")
+        );
         assert_eq!(get(Written::Url, "https://key@b.example", "key", "user").as_deref(), Some(""));
         for odd in ["https://b.example/?t=key", "https://a/jo:key@b", "key@b", "https://jo:key:x@b"] {
             assert_eq!(get(Written::Url, odd, "key", "url"), None, "{odd}");

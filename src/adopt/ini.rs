@@ -212,7 +212,11 @@ mod tests {
         let tree = read(GIT).unwrap();
         assert_eq!(tree["remote"]["origin"], json!({"url": "https://a/b", "fetch": ["x", "y"]}));
         assert_eq!(read("a=b\n//h/:_authToken=t\n[profile work]\nk=v\n").unwrap()["profile work"]["k"], "v");
-        assert!(read("[a]\nb = c \\\n d\n").is_none() && read("[a\n").is_none() && read("[a]\nb=1\n[a \"b\"]\nc=1\n").is_none());
+        assert!(
+            read("[a]\nb = c \\\n d\n").is_none()
+                && read("[a\n").is_none()
+                && read("[a]\nb=1\n[a \"b\"]\nc=1\n").is_none()
+        );
     }
 
     #[test]
@@ -228,7 +232,10 @@ mod tests {
             .replace("\"https://a/b\" ", "https://a/c")
             .replace("\tname = Jo\n", "\tname = Jo\n\temail = j@o\n")
             .replace("\thelper = store\n", "");
-        assert_eq!(new, format!("{expected}[credential \"https://a\"]\n\thelper =\n\thelper = /x/hallpass helper git\n"));
+        assert_eq!(
+            new,
+            format!("{expected}[credential \"https://a\"]\n\thelper =\n\thelper = /x/hallpass helper git\n")
+        );
         assert_eq!(apply("a=1\r\n", &[edit("/b", Some("2".into()))]).unwrap(), "a=1\r\nb=2\r\n");
         assert_eq!(apply("\n", &[edit("/s/b", Some("2".into()))]).unwrap(), "[s]\nb = 2\n");
         assert_eq!(apply("a=1", &[edit("/a", None)]).unwrap(), "\n");

@@ -239,7 +239,10 @@ fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {
         if lines.is_empty() {
             return "nothing was adopted".into();
         }
-        format!("{}\nIssuers, grants and helpers stay: `hallpass grant list`, `hallpass helper list`.", lines.join("\n"))
+        format!(
+            "{}\nIssuers, grants and helpers stay: `hallpass grant list`, `hallpass helper list`.",
+            lines.join("\n")
+        )
     })?;
     Ok(u8::from(done.items.iter().any(|one| one.error.is_some())))
 }

@@ -225,7 +225,13 @@ async fn file(
         done.places.retain(|place| place.with.is_some() || stands(place));
     }
     for file in beside.values().filter(|file| file.text != file.old) {
-        done.diff.push_str(&diff(&file.path.display().to_string(), &file.old, &file.text, &file.seen, &request.program));
+        done.diff.push_str(&diff(
+            &file.path.display().to_string(),
+            &file.old,
+            &file.text,
+            &file.seen,
+            &request.program,
+        ));
     }
     let own = diff(&named.path, &old, &text, &seen, &request.program);
     done.diff.push_str(&own);
