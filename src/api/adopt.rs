@@ -55,12 +55,14 @@ pub struct Place {
     pub kind: String,
     /// The credential that it becomes.
     pub credential: String,
-    /// What replaces it: `helper`, `headers`, `mcp-wrap` or `release`; nothing where it stays.
+    /// What replaces it: `helper`, `headers`, `mcp-wrap`, `exec` or `release`; nothing where it stays.
     pub with: Option<String>,
     /// What the tool may then have: `ISSUER:SCOPES`. The scope `release` is the credential itself.
     pub want: Option<String>,
     /// Whom the grant is for.
     pub principal: Option<String>,
+    /// The program that has to be started through `hallpass exec` from now on.
+    pub start: Option<String>,
     /// Why it stays.
     pub why: Option<String>,
 }

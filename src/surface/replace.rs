@@ -16,6 +16,10 @@ pub struct Replace {
     pub with: With,
     /// The route that the place itself says, whatever the secret looks like.
     pub route: Option<String>,
+    /// The program that reads the file, where it has to be started through `hallpass exec`.
+    pub start: Option<String>,
+    /// Why nothing replaces what stands there, and what a person can do.
+    pub say: Option<String>,
     /// What the tool does there; the route's own default where nothing is said.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -42,6 +46,11 @@ pub enum With {
     Headers,
     /// A stdio MCP server that is started through `hallpass exec`.
     McpWrap,
+    /// The tool itself is started through `hallpass exec`: a gateway token in the environment, the gateway's address
+    /// in the file or the environment.
+    Exec,
+    /// There is no way; the entry says what a person can do.
+    Nothing,
 }
 
 impl With {
@@ -52,6 +61,8 @@ impl With {
             Self::Release => "release",
             Self::Headers => "headers",
             Self::McpWrap => "mcp-wrap",
+            Self::Exec => "exec",
+            Self::Nothing => "nothing",
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     daemon::{
         keeper::Seen,
         state::{State, callers::Caller, names::PrincipalRecord},
+        watcher,
     },
     detect::rule,
     error::{Error, Result},
@@ -76,6 +77,9 @@ async fn file(
     let _turn = state.credential_turn.lock().await;
     state.audit_ready()?;
     let path = Path::new(&named.path).to_path_buf();
+    if !request.dry_run {
+        watcher::count_again(state, &path)?;
+    }
     let (surface, entry) = entry(catalogue, named)?;
     done.reloads = entry.reloads;
     let keeper = state.keeper()?;
@@ -128,7 +132,12 @@ async fn file(
         };
         let new = planner::edit::apply(entry.format, &text, &planned.edits);
         let new = new.filter(|new| Tree::read(entry.format, new.as_bytes()).is_some());
-        let new = new.ok_or_else(|| Error::internal(format!("{at} could not be edited without breaking the file")))?;
+        let Some(new) = new else {
+            let why =
+                "it cannot be changed without touching something else (an anchor, a block, a key that is there twice)";
+            done.places.push(place(one, name, at, Err(&why.to_owned())));
+            continue;
+        };
         let hunks = planner::hunks(&text, &new);
         let others = seen.iter().filter_map(|seen| seen.value.expose_str());
         if others.into_iter().any(|other| hunks.iter().any(|(_, text)| text.contains(other))) {
@@ -208,6 +217,7 @@ fn place(seen: &Seen, name: &str, at: &str, what: std::result::Result<&Step, &St
         with: what.ok().map(|step| step.with.word().to_owned()),
         want: what.ok().map(|step| step.want.to_string()),
         principal: what.ok().map(|step| step.principal.clone()),
+        start: what.ok().and_then(|step| step.start.clone()),
         why: what.err().cloned(),
     }
 }
