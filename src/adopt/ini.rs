@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{edit::parts, plan::Edit};
+use super::{plan::Edit, tree::parts};
 
 /// What one line of an INI file says.
 enum Line<'a> {

@@ -8,9 +8,11 @@ pub mod edit;
 mod hunk;
 mod ini;
 pub mod plan;
+mod spans;
 mod template;
 mod tree;
 mod wrap;
+mod yaml;
 
 pub use hunk::hunks;
 pub use plan::{Edit, Outcome, Planned, Secret, Step, Tool, plan};

@@ -60,7 +60,7 @@ pub struct Place {
     pub kind: String,
     /// The credential that it becomes.
     pub credential: String,
-    /// What replaces it: `helper`, `headers`, `mcp-wrap`, `release` or `contract`; nothing where it stays.
+    /// What replaces it: `helper`, `headers`, `mcp-wrap`, `exec`, `release` or `contract`; nothing where it stays.
     pub with: Option<String>,
     /// What the tool may then have: `ISSUER:SCOPES`. The scope `release` is the credential itself.
     pub want: Option<String>,
@@ -70,6 +70,8 @@ pub struct Place {
     pub helper: Option<Helper>,
     /// The link to hallpass that the tool looks for, absolute: whoever asks for this makes it first.
     pub link: Option<String>,
+    /// The program that has to be started through `hallpass exec` from now on.
+    pub start: Option<String>,
     /// Why it stays.
     pub why: Option<String>,
 }

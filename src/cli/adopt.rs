@@ -201,7 +201,25 @@ fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
             ));
         }
     }
-    format!("{}{stays}{more}", rows.render("no key that a tool could ask for instead"))
+    format!("{}{}{stays}{more}", rows.render("no key that a tool could ask for instead"), starts(list))
+}
+
+/// How each tool is started from now on that gets its token from the environment.
+fn starts(list: &List<AdoptedFile>) -> String {
+    let mut programs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for place in list.items.iter().flat_map(|file| &file.places) {
+        if let (Some(start), Some(want)) = (&place.start, &place.want) {
+            let wants = programs.entry(start).or_default();
+            if !wants.contains(&want.as_str()) {
+                wants.push(want);
+            }
+        }
+    }
+    let line = |(program, wants): (&str, Vec<&str>)| {
+        let grants: String = wants.iter().map(|want| format!("--grant {} ", safe(want))).collect();
+        format!("\n{} from now on start it so: hallpass exec {grants}-- {}", styled(YELLOW, "!"), safe(program))
+    };
+    programs.into_iter().map(line).collect()
 }
 
 fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {

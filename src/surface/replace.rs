@@ -18,6 +18,10 @@ pub struct Replace {
     pub with: With,
     /// The route that the place itself says, whatever the secret looks like.
     pub route: Option<String>,
+    /// The program that reads the file, where it has to be started through `hallpass exec`.
+    pub start: Option<String>,
+    /// Why nothing replaces what stands there, and what a person can do.
+    pub say: Option<String>,
     /// What the tool does there; the route's own default where nothing is said.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -116,6 +120,11 @@ pub enum With {
     McpWrap,
     /// The tool's own way to ask a program, which gives the credential itself for this place and no other.
     Contract,
+    /// The tool itself is started through `hallpass exec`: a gateway token in the environment, the gateway's address
+    /// in the file or the environment.
+    Exec,
+    /// There is no way; the entry says what a person can do.
+    Nothing,
 }
 
 impl With {
@@ -127,6 +136,8 @@ impl With {
             Self::Headers => "headers",
             Self::McpWrap => "mcp-wrap",
             Self::Contract => "contract",
+            Self::Exec => "exec",
+            Self::Nothing => "nothing",
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     daemon::{
         keeper::Seen,
         state::{State, callers::Caller, names::PrincipalRecord},
+        watcher,
     },
     detect::rule,
     error::{Error, Result},
@@ -82,6 +83,9 @@ async fn file(
     let _turn = state.credential_turn.lock().await;
     state.audit_ready()?;
     let path = Path::new(&named.path).to_path_buf();
+    if !request.dry_run {
+        watcher::count_again(state, &path)?;
+    }
     let (surface, entry) = entry(catalogue, named)?;
     done.reloads = entry.reloads;
     let keeper = state.keeper()?;
@@ -142,7 +146,12 @@ async fn file(
         };
         let new = planner::edit::apply(entry.format, &text, &planned.edits);
         let new = new.filter(|new| Tree::read(entry.format, new.as_bytes()).is_some());
-        let new = new.ok_or_else(|| Error::internal(format!("{at} could not be edited without breaking the file")))?;
+        let Some(new) = new else {
+            let why =
+                "it cannot be changed without touching something else (an anchor, a block, a key that is there twice)";
+            done.places.push(place(one, name, at, Err(&why.to_owned())));
+            continue;
+        };
         let hunks = planner::hunks(&text, &new);
         let others = seen.iter().filter_map(|seen| seen.value.expose_str());
         if others.into_iter().any(|other| hunks.iter().any(|(_, text)| text.contains(other))) {
@@ -221,7 +230,7 @@ async fn file(
     }
     // What went together with another key does not stay.
     if let Some(tree) = Tree::read(entry.format, text.as_bytes()) {
-        let stands = |place: &Place| tree.get(&place.at).is_some();
+        let stands = |place: &Place| place.at == "/" || tree.get(&place.at).is_some();
         done.places.retain(|place| place.with.is_some() || stands(place));
     }
     for file in beside.values().filter(|file| file.text != file.old) {
@@ -276,6 +285,7 @@ fn place(seen: &Seen, name: &str, at: &str, what: std::result::Result<&Step, &St
         principal: what.ok().map(|step| step.principal.clone()),
         helper: what.ok().and_then(|step| step.helper.clone()),
         link: what.ok().and_then(|step| step.link.clone()),
+        start: what.ok().and_then(|step| step.start.clone()),
         why: what.err().cloned(),
     }
 }
