@@ -3,12 +3,13 @@
 # node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
 # they are missing and this is root; otherwise it says which ones to install.
 #
-#   install.sh [python] [node] [assistants] [apt]      only these parts; all of them where nothing is said
+#   install.sh [python] [tools] [node] [assistants] [apt]      only these parts; all of them where nothing is said
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
+tools_packages="moto[server]==5.2.5 boto3==1.43.11 awscli==1.45.11 uv==0.9.13"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
   @google/gemini-cli@0.61.0 @github/copilot@1.0.102 @continuedev/cli@1.5.47 @earendil-works/pi-coding-agent@0.74.2"
@@ -18,7 +19,7 @@ aider_packages="aider-chat==0.86.2"
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
   nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
-  vim:vim nano:nano"
+  vim:vim nano:nano docker-registry:docker-registry skopeo:skopeo"
 
 fail() {
   echo "install.sh: $*" >&2
@@ -67,6 +68,9 @@ npm_into() {
   echo "$2" >"$stamp"
 }
 
+# aws and boto3 of one release: both want one botocore.
+tools_part() { pip_into "$cache/tools" "$tools_packages"; }
+
 node_part() { npm_into "$cache/node" "$node_packages"; }
 
 # More than two gigabytes: they bring their own runtimes.
@@ -97,8 +101,8 @@ exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 for part in "${@:-all}"; do
   case $part in
-    all) python_part && node_part && assistants_part && apt_part ;;
-    python | node | assistants | apt) "${part}_part" ;;
-    *) fail "what is $part? python, node, assistants or apt" ;;
+    all) python_part && tools_part && node_part && assistants_part && apt_part ;;
+    python | tools | node | assistants | apt) "${part}_part" ;;
+    *) fail "what is $part? python, tools, node, assistants or apt" ;;
   esac
 done
