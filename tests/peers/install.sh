@@ -9,7 +9,8 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
-tools_packages="moto[server]==5.2.5 boto3==1.43.11 awscli==1.45.11 uv==0.9.13"
+uv_package="uv==0.13.9"
+tools_packages="moto[server]==5.2.5 boto3==1.44.8 awscli==1.46.3"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
   @google/gemini-cli@0.61.0 @github/copilot@1.0.102 @continuedev/cli@1.5.47 @earendil-works/pi-coding-agent@0.74.2"
@@ -68,8 +69,15 @@ npm_into() {
   echo "$2" >"$stamp"
 }
 
-# aws and boto3 of one release: both want one botocore.
-tools_part() { pip_into "$cache/tools" "$tools_packages"; }
+# By uv, which is one of them: pip looks for minutes for versions of these that go together.
+tools_part() {
+  pip_into "$cache/tools" "$uv_package"
+  stamp="$cache/tools/.packages"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$tools_packages" ] && return 0
+  # shellcheck disable=SC2086 # the list is meant to be split
+  retry "uv" "$cache/tools/bin/uv" pip install --quiet --python "$cache/tools/bin/python" $tools_packages
+  echo "$tools_packages" >"$stamp"
+}
 
 node_part() { npm_into "$cache/node" "$node_packages"; }
 

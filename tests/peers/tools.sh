@@ -19,7 +19,7 @@ peers_daemon --plain
 mkdir -p "$work/before" "$work/ports" "$work/srv" "$HOME/.local/bin"
 PATH=$HOME/.local/bin:$PATH
 export GIT_TERMINAL_PROMPT=0 GIT_CONFIG_NOSYSTEM=1 AWS_EC2_METADATA_DISABLED=true
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
   -keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null || fail "openssl made no certificate"
 secret() { printf '%s%s' "$mark" "$(random_hex 6 | tr 0-9 G-P)$(random_hex 6)"; }
 for name in git docker cargo index; do secret >"$work/keys/$name"; done

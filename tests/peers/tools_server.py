@@ -63,7 +63,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = {"git": basic, "docker": basic, "index": basic, "cargo": key, "kubectl": lambda name: f"Bearer {key(name)}"}[name](name)
         path, _, self.query = self.path.partition("?")
         with LOCK, open(f"{FOLDER}/tools.record", "a") as record:
-            said = {"service": name, "method": self.command, "path": path, "key_ok": sent == wanted, "sent": bool(sent)}
+            # pip and uv begin with the user name of the URL alone.
+            some = sent not in ("", "Basic " + base64.b64encode(b"jo:").decode())
+            said = {"service": name, "method": self.command, "path": path, "key_ok": sent == wanted, "sent": some}
             record.write(json.dumps(said) + "\n")
         if sent != wanted:
             ask = 'Basic realm="here"' if wanted.startswith("Basic") else 'Cargo login_url="https://x"'
