@@ -1,6 +1,7 @@
-//! Members of a JSON or TOML text set and removed, with everything else as it was written.
+//! Members of a text set and removed, with everything else as it was written.
 //!
-//! Owns keeping comments, order and strictness: the libraries that do it, and the way to a member.
+//! Owns keeping comments, order and strictness: the libraries that do it for JSON and TOML, and the proof for every
+//! format that nothing else changed.
 
 use jsonc_parser::{
     ParseOptions,
@@ -9,20 +10,35 @@ use jsonc_parser::{
 use serde_json::Value;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
 
-use super::plan::Edit;
+use super::{
+    ini,
+    plan::Edit,
+    spans,
+    tree::{Tree, parts},
+    yaml,
+};
 use crate::surface::Format;
 
-/// The text with the edits; `None` where a place is not there, or the format cannot be edited.
+/// The text with the edits; `None` where a place is not there, the format cannot be edited, or what came out does not
+/// say the same but for the edits when it is read again.
 pub fn apply(format: Format, text: &str, edits: &[Edit]) -> Option<String> {
-    match format {
+    let each = |one: &dyn Fn(&str, &[String], &Edit) -> Option<String>| {
+        edits.iter().try_fold(text.to_owned(), |text, edit| one(&text, &parts(&edit.at)?, edit))
+    };
+    let new = match format {
         Format::Json | Format::Jsonc => json(text, edits),
         Format::Toml => toml(text, edits),
-        _ => None,
-    }
-}
-
-fn parts(pointer: &str) -> Option<Vec<String>> {
-    Some(pointer.strip_prefix('/')?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect())
+        Format::Yaml => each(&yaml::edit),
+        Format::Ini => ini::apply(text, edits),
+        Format::Dotenv | Format::Shell | Format::Lua | Format::Netrc => {
+            each(&|text, parts, edit| spans::edit(format, text, parts, edit))
+        }
+        // One that goes moves those after it, so that there is nothing to compare by place.
+        Format::Lines => return ini::apply_lines(text, edits),
+        Format::Json5 | Format::Hcl => None,
+    }?;
+    let (before, after) = (Tree::read(format, text.as_bytes())?, Tree::read(format, new.as_bytes())?);
+    after.is(&before, edits).then_some(new)
 }
 
 fn json(text: &str, edits: &[Edit]) -> Option<String> {
@@ -31,10 +47,7 @@ fn json(text: &str, edits: &[Edit]) -> Option<String> {
     for edit in edits {
         let parts = parts(&edit.at)?;
         let (last, folders) = parts.split_last()?;
-        let mut object: CstObject = root.object_value()?;
-        for folder in folders {
-            object = object.object_value_or_create(folder)?;
-        }
+        let object = json_object(&root, folders)?;
         match (&edit.to, object.get(last)) {
             (Some(value), Some(member)) => member.set_value(input(value)),
             (Some(value), None) => drop(object.append(last, input(value))),
@@ -43,6 +56,25 @@ fn json(text: &str, edits: &[Edit]) -> Option<String> {
         }
     }
     Some(format!("{mark}{root}"))
+}
+
+/// The object at the end of the way: objects that are missing come, items of lists have to be there.
+fn json_object(root: &CstRootNode, folders: &[String]) -> Option<CstObject> {
+    let mut object: CstObject = root.object_value()?;
+    let mut folders = folders.iter();
+    while let Some(folder) = folders.next() {
+        let Some(list) = object.array_value(folder) else {
+            object = object.object_value_or_create(folder)?;
+            continue;
+        };
+        let mut item = list.elements().into_iter().nth(folders.next()?.parse().ok()?)?;
+        // Lists in lists.
+        while let Some(list) = item.as_array() {
+            item = list.elements().into_iter().nth(folders.next()?.parse().ok()?)?;
+        }
+        object = item.as_object()?;
+    }
+    Some(object)
 }
 
 fn input(value: &Value) -> CstInputValue {
@@ -65,6 +97,9 @@ fn toml(text: &str, edits: &[Edit]) -> Option<String> {
         let (last, folders) = parts.split_last()?;
         let mut table: &mut dyn TableLike = document.as_table_mut();
         for folder in folders {
+            if !table.contains_key(folder) && edit.to.is_some() {
+                table.insert(folder, Item::Value(InlineTable::new().into()));
+            }
             table = table.get_mut(folder)?.as_table_like_mut()?;
         }
         match &edit.to {

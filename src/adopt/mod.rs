@@ -3,12 +3,16 @@
 //! Owns what becomes of each secret in a tool's file: which entry of the catalogue fits, what is changed in the file for
 //! it, and what the tool may then do. Pure; the journal is the quarantine's, and only what was agreed to is done.
 
+mod contract;
 pub mod edit;
 mod hunk;
+mod ini;
 pub mod plan;
+mod spans;
 mod template;
 mod tree;
 mod wrap;
+mod yaml;
 
 pub use hunk::hunks;
 pub use plan::{Edit, Outcome, Planned, Secret, Step, Tool, plan};

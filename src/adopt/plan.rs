@@ -3,14 +3,18 @@
 //! Owns the choice. It widens nothing: where a token of the gateway cannot stand in, the credential itself is asked for
 //! by name (`release`), and said to be the least bad. What is there already is never overwritten.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{
+    contract,
     template::Names,
     tree::{Tree, pointer},
     wrap::Wraps,
 };
 use crate::{
+    api::{SecretText, helper::Helper},
     gateway::catalogue::{Auth, Route},
     policy::RELEASE,
     scope::{ScopeSet, Wanted, any_resource},
@@ -27,6 +31,12 @@ pub struct Tool<'a> {
     pub hallpass: &'a str,
     /// Whom the daemon takes it for; `None` where nothing but a claim would name it.
     pub principal: Option<&'a str>,
+    /// The file's own name.
+    pub file: &'a str,
+    /// The catalogue's paths of links and of files beside this one, as they are here.
+    pub paths: &'a BTreeMap<String, String>,
+    /// What is in those files, by the same names.
+    pub beside: &'a BTreeMap<String, Tree>,
 }
 
 /// A secret in the file and what it becomes.
@@ -70,6 +80,14 @@ pub struct Step {
     pub principal: String,
     /// A shell command that asks as the tool will, under its principal's name.
     pub check: String,
+    /// What is kept as the credential, where that is not the key as it stands there.
+    pub stored: Option<SecretText>,
+    /// What hallpass's own config says of it from now on.
+    pub helper: Option<Helper>,
+    /// A link to hallpass that the tool looks for, absolute.
+    pub link: Option<String>,
+    /// The program that has to be started through `hallpass exec` from now on.
+    pub start: Option<String>,
 }
 
 /// All that is planned for a file.
@@ -79,15 +97,25 @@ pub struct Planned {
     pub outcomes: Vec<Outcome>,
     /// The changes that go with them.
     pub edits: Vec<Edit>,
+    /// Those of another file, by its name in the catalogue.
+    pub beside: Option<(String, Vec<Edit>)>,
 }
 
 /// Plans the file.
 pub fn plan(tool: &Tool<'_>, tree: &Tree, secrets: &[Secret<'_>]) -> Planned {
     let mut planned = Planned::default();
     let mut wraps = Wraps::default();
+    let shared = matches!(tool.format, Format::Dotenv | Format::Shell | Format::Lua);
     for (index, secret) in secrets.iter().enumerate() {
-        for place in tree.places(secret.value) {
-            let what = choose(tool, tree, secret, &place, &mut planned.edits, &mut wraps);
+        let places = tree.places(secret.value);
+        if places.is_empty() && !shared {
+            let why = "it stands where no value does, in a comment or a name; `hallpass quarantine` takes it out";
+            planned.outcomes.push(Outcome { secret: index, at: "/".into(), what: Err(why.into()) });
+        }
+        // Of a file that other programs read too, what is not this tool's is no matter of its.
+        let its = |place: &Vec<String>| tool.surface.replace.iter().any(|entry| fits(&entry.at, place).is_some());
+        for place in places.into_iter().filter(|place| !shared || its(place)) {
+            let what = choose(tool, tree, secret, &place, &mut planned, &mut wraps);
             planned.outcomes.push(Outcome { secret: index, at: pointer(&place), what });
         }
     }
@@ -102,16 +130,22 @@ fn choose(
     tree: &Tree,
     secret: &Secret<'_>,
     place: &[String],
-    edits: &mut Vec<Edit>,
+    planned: &mut Planned,
     wraps: &mut Wraps,
 ) -> Result<Step, String> {
     let mut first = None;
-    for entry in &tool.surface.replace {
-        let Some(stars) = fits(&entry.at, place) else { continue };
-        let tried = if entry.with == With::McpWrap {
-            wraps.add(tool, tree, secret, place, edits)
-        } else {
-            one(tool, tree, secret, place, entry, &stars, edits)
+    let own = secret.route.map(|(route, _)| route.name.as_str());
+    let here = |entry: &&Replace| entry.only.is_empty() || entry.only.iter().any(|name| name == tool.file);
+    let entries = tool.surface.replace.iter().filter(here);
+    let fitting = entries.filter_map(|entry| Some((entry, fits(&entry.at, place)?)));
+    // Those of another API say nothing of this key, unless there is nothing else.
+    let (mine, others): (Vec<_>, Vec<_>) =
+        fitting.partition(|(entry, _)| entry.route.as_deref().is_none_or(|route| own == Some(route)));
+    for (entry, stars) in mine.into_iter().chain(others) {
+        let tried = match entry.with {
+            With::McpWrap => wraps.add(tool, tree, secret, place, &mut planned.edits),
+            With::Contract => contract::add(tool, tree, secret, place, entry, &stars, planned),
+            _ => one(tool, tree, secret, place, entry, &stars, &mut planned.edits),
         };
         match tried {
             Ok(step) => return Ok(step),
@@ -137,7 +171,21 @@ fn one(
         return Err(format!("this place is for a key of {wanted}, and what stands there is none"));
     }
     let whole = text == secret.value;
+    let variable = secret.route.and_then(|(route, _)| route.key_env.first()).map(String::as_str).unwrap_or_default();
     let want = match entry.with {
+        With::Nothing => return Err(entry.say.clone().unwrap_or_default()),
+        With::Exec if whole => {
+            let (route, _) = secret.route.ok_or("no route can stand in for this key")?;
+            // Where the place is named after a variable, that is the one which is read.
+            let own = entry.at.ends_with("/*") && !entry.value.as_deref().is_some_and(|to| to.contains("{variable}"));
+            if let Some(name) = place.last().filter(|last| own && !route.key_env.contains(last)) {
+                return Err(format!("`hallpass exec` sets {variable} and not {name} for this API"));
+            }
+            if route.key_env.is_empty() {
+                return Err(format!("clients of {} read their key from no variable", route.name));
+            }
+            wanted(secret.name, scopes(route, &entry.scopes))
+        }
         With::Helper if whole => {
             let (route, _) = secret.route.ok_or("no route can stand in for this key")?;
             wanted(secret.name, scopes(route, &entry.scopes))
@@ -146,7 +194,10 @@ fn one(
         With::Headers => {
             let (name, prefix) = header(secret.route.map(|(route, _)| route)).ok_or("its API takes no header")?;
             let named = place.last().is_some_and(|last| last.eq_ignore_ascii_case(&name));
-            if !named || text != format!("{prefix}{}", secret.value) {
+            let header = format!("{prefix}{}", secret.value);
+            // A list of headers in a variable, as OpenTelemetry has it.
+            let listed = [&header, &header.replace(' ', "%20")].map(|header| format!("{name}={header}"));
+            if !(named && text == header || listed.iter().any(|listed| text.eq_ignore_ascii_case(listed))) {
                 return Err(format!("the helper would send {name}: {prefix}..., which is not what stands here"));
             }
             released(secret.name)
@@ -155,7 +206,9 @@ fn one(
     };
     let want_text = want.to_string();
     let base_url = secret.route.map(|(_, url)| url).unwrap_or_default();
-    let names = Names { hallpass: tool.hallpass, want: &want_text, issuer: secret.name, base_url, stars };
+    let upstream = secret.route.map(|(route, _)| route.base_url.trim_end_matches('/'));
+    let names =
+        Names { hallpass: tool.hallpass, want: &want_text, issuer: secret.name, base_url, rest: "", variable, stars };
     for place in &entry.unless {
         let place = names.pointer(place);
         if tree.get(&place).is_some() {
@@ -164,25 +217,18 @@ fn one(
     }
     let mut own = Vec::new();
     for (place, template) in &entry.set {
-        let (place, value) = (names.pointer(place), names.fill(template));
-        let is_address = template.as_str().is_some_and(|text| text.starts_with("{base_url}"));
-        let upstream = secret.route.map(|(route, _)| route.base_url.trim_end_matches('/'));
-        let there = tree.get(&place);
-        let ours = |there: &Value| is_address && there.as_str().zip(upstream).is_some_and(|(a, b)| is_below(a, b));
-        match there {
-            Some(there) if *there == value => continue,
-            Some(there) if ours(there) => {}
-            Some(_) if is_address => return Err(format!("{place} is another address than that of the key's own API")),
-            Some(_) => return Err(format!("there is something at {place} already, and it stays")),
-            None => {}
+        let pattern = names.pointer(place);
+        // With a star: wherever an address of the API stands already, be it nowhere.
+        let places = if pattern.contains('*') { below(tree, &pattern, upstream) } else { vec![pattern] };
+        for place in places {
+            own.extend(set(tree, &place, template, &names, upstream, edits)?);
         }
-        if let Some(other) = edits.iter().find(|edit| edit.at == place) {
-            if other.to.as_ref() != Some(&value) {
-                return Err(format!("{place} is needed for another key of this file"));
-            }
-            continue;
-        }
-        own.push(Edit { at: place, to: Some(value) });
+    }
+    if let (With::Exec, Some((route, _))) = (entry.with, secret.route)
+        && route.base_url_env.is_empty()
+        && own.is_empty()
+    {
+        return Err(format!("nothing tells the tool where the gateway's {} is", route.name));
     }
     let to = entry.value.as_deref().map(|text| Value::String(names.text(text)));
     own.push(Edit { at, to });
@@ -191,10 +237,54 @@ fn one(
     let call = match entry.with {
         With::Headers => "{hallpass} helper headers{as} --want {want}",
         With::Release => "{hallpass} helper keyring{as} --want {want} get {issuer} {issuer}",
-        With::Helper | With::McpWrap => "{hallpass} mint {want}{as}",
+        With::Exec => "{hallpass} exec --no-project --task check{as} --grant {want} -- true",
+        With::Helper | With::McpWrap | With::Contract | With::Nothing => "{hallpass} mint {want}{as}",
     };
     let check = names.text(&call.replace("{as}", &claim(&principal)));
-    Ok(Step { with: entry.with, want, principal, check })
+    let start = entry.start.clone();
+    Ok(Step { with: entry.with, want, principal, check, start, stored: None, helper: None, link: None })
+}
+
+/// One thing that is written besides: nothing where it stands there already.
+fn set(
+    tree: &Tree,
+    place: &str,
+    template: &Value,
+    names: &Names<'_>,
+    upstream: Option<&str>,
+    edits: &[Edit],
+) -> Result<Option<Edit>, String> {
+    let there = tree.get(place);
+    let address = template.as_str().filter(|text| text.starts_with("{base_url}"));
+    let rest = there.and_then(Value::as_str).zip(upstream).and_then(|(there, base)| after(there, base));
+    if address.is_some_and(|text| text.contains("{rest}")) && there.is_none() {
+        return Err(format!("{place} is not there, and nothing else says what follows the API's own address"));
+    }
+    let value = Names { rest: rest.unwrap_or_default(), ..*names }.fill(template);
+    match there {
+        Some(there) if *there == value => return Ok(None),
+        Some(_) if address.is_some() && rest.is_some() => {}
+        Some(_) if address.is_some() => {
+            return Err(format!("{place} is another address than that of the key's own API"));
+        }
+        Some(_) => return Err(format!("there is something at {place} already, and it stays")),
+        None => {}
+    }
+    match edits.iter().find(|edit| edit.at == place) {
+        Some(other) if other.to.as_ref() != Some(&value) => {
+            Err(format!("{place} is needed for another key of this file"))
+        }
+        Some(_) => Ok(None),
+        None => Ok(Some(Edit { at: place.to_owned(), to: Some(value) })),
+    }
+}
+
+/// The places that the pattern means and at which an address of the API stands.
+fn below(tree: &Tree, pattern: &str, upstream: Option<&str>) -> Vec<String> {
+    let is = |place: &String| {
+        tree.get(place).and_then(Value::as_str).zip(upstream).is_some_and(|(there, base)| after(there, base).is_some())
+    };
+    tree.fitting(pattern).into_iter().filter(is).collect()
 }
 
 /// What names the principal on a command line; a person needs no name.
@@ -202,9 +292,9 @@ pub(super) fn claim(principal: &str) -> String {
     if principal == crate::principal::HUMAN { String::new() } else { format!(" --as {principal}") }
 }
 
-/// The address, or one below it.
-fn is_below(url: &str, base: &str) -> bool {
-    url.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// What follows the API's address in one that is it, or below it.
+fn after<'a>(url: &'a str, base: &str) -> Option<&'a str> {
+    url.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What the place says, else the route's default, else its first preset.

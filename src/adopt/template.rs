@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::surface::replace::escape;
 
 /// What the names in a template stand for.
+#[derive(Clone, Copy)]
 pub struct Names<'a> {
     /// The program, absolute.
     pub hallpass: &'a str,
@@ -14,6 +15,10 @@ pub struct Names<'a> {
     pub issuer: &'a str,
     /// The route's address at the gateway.
     pub base_url: &'a str,
+    /// What followed the API's own address where the route's comes to stand.
+    pub rest: &'a str,
+    /// The variable that the API's clients read their key from.
+    pub variable: &'a str,
     /// What each `*` of the place stood for.
     pub stars: &'a [String],
 }
@@ -35,7 +40,8 @@ impl Names<'_> {
     pub fn text(&self, text: &str) -> String {
         let program = if text == "{hallpass}" { self.hallpass.to_owned() } else { word(self.hallpass) };
         let text = text.replace("{want}", self.want).replace("{issuer}", self.issuer);
-        text.replace("{base_url}", self.base_url).replace("{hallpass}", &program)
+        let text = text.replace("{base_url}", self.base_url).replace("{rest}", self.rest);
+        text.replace("{variable}", self.variable).replace("{hallpass}", &program)
     }
 
     /// A pointer with `{1}` and the like.
@@ -63,14 +69,23 @@ mod tests {
 
     #[test]
     fn a_program_with_a_space_is_one_word_to_a_shell_and_itself_without_one() {
-        let names =
-            Names { hallpass: "/o p/hallpass", want: "a:b", issuer: "a", base_url: "u", stars: &["x/y".into()] };
+        let stars = ["x/y".into()];
+        let names = Names {
+            hallpass: "/o p/hallpass",
+            want: "a:b",
+            issuer: "a",
+            base_url: "u",
+            rest: "/v1",
+            variable: "V",
+            stars: &stars,
+        };
         let filled =
             names.fill(&json!({"command": "{hallpass}", "args": ["mint", "{want}"], "s": "{hallpass} mint {want}"}));
         assert_eq!(
             filled,
             json!({"command": "/o p/hallpass", "args": ["mint", "a:b"], "s": "'/o p/hallpass' mint a:b"})
         );
+        assert_eq!(names.text("{base_url}{rest} ${{ secrets.{variable} }}"), "u/v1 ${{ secrets.V }}");
         assert_eq!(names.pointer("/p/{1}/q"), "/p/x~1y/q");
     }
 }

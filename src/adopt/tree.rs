@@ -4,9 +4,11 @@
 
 use serde_json::Value;
 
+use super::{ini, plan::Edit, spans, yaml};
 use crate::surface::{Format, replace::escape};
 
 /// A file's content.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tree(Value);
 
 impl Tree {
@@ -20,8 +22,68 @@ impl Tree {
                 jsonc_parser::parse_to_serde_value(text, &jsonc_parser::ParseOptions::default()).ok().map(Self)
             }
             Format::Toml => toml::from_str(text).ok().map(Self),
-            _ => None,
+            Format::Yaml => yaml::read(text).map(Self),
+            Format::Ini => ini::read(text).map(Self),
+            Format::Lines => Some(Self(ini::read_lines(text))),
+            Format::Dotenv | Format::Shell | Format::Lua | Format::Netrc => spans::read(format, text).map(Self),
+            Format::Json5 | Format::Hcl => None,
         }
+    }
+
+    /// Whether the tree is the old one with these changes and no others.
+    pub fn is(&self, old: &Self, edits: &[Edit]) -> bool {
+        let mut wanted = old.clone();
+        edits.iter().all(|edit| wanted.change(edit).is_some()) && wanted == *self
+    }
+
+    fn change(&mut self, edit: &Edit) -> Option<()> {
+        let parts = parts(&edit.at)?;
+        let (last, folders) = parts.split_last()?;
+        let mut value = &mut self.0;
+        for folder in folders {
+            value = match value {
+                Value::Array(items) => items.get_mut(folder.parse::<usize>().ok()?)?,
+                Value::Object(members) => {
+                    members.entry(folder.clone()).or_insert_with(|| Value::Object(serde_json::Map::new()))
+                }
+                _ => return None,
+            };
+        }
+        match (value, &edit.to) {
+            (Value::Object(members), None) => drop(members.remove(last)?),
+            (Value::Object(members), Some(to)) => drop(members.insert(last.clone(), to.clone())),
+            (Value::Array(items), Some(to)) => *items.get_mut(last.parse::<usize>().ok()?)? = to.clone(),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Every place that the pattern means, where something stands.
+    pub fn fitting(&self, pattern: &str) -> Vec<String> {
+        let mut found = vec![(String::new(), &self.0)];
+        for part in pattern.split('/').skip(1) {
+            let mut next = Vec::new();
+            for (path, value) in found {
+                match value {
+                    Value::Object(members) => next.extend(
+                        members
+                            .iter()
+                            .filter(|(name, _)| part == "*" || escape(name) == part)
+                            .map(|(name, value)| (format!("{path}/{}", escape(name)), value)),
+                    ),
+                    Value::Array(items) => next.extend(
+                        items
+                            .iter()
+                            .enumerate()
+                            .filter(|(at, _)| part == "*" || at.to_string() == part)
+                            .map(|(at, value)| (format!("{path}/{at}"), value)),
+                    ),
+                    _ => {}
+                }
+            }
+            found = next;
+        }
+        found.into_iter().map(|(path, _)| path).collect()
     }
 
     /// Where the value stands, as parts of pointers, in no order that means anything.
@@ -47,6 +109,11 @@ impl Tree {
     pub fn get(&self, pointer: &str) -> Option<&Value> {
         self.0.pointer(pointer)
     }
+}
+
+/// The parts of a pointer.
+pub fn parts(pointer: &str) -> Option<Vec<String>> {
+    Some(pointer.strip_prefix('/')?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect())
 }
 
 /// The pointer of these parts.

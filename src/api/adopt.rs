@@ -1,8 +1,10 @@
 //! Adopt on the wire. Nothing here holds a secret.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::quarantine::Restored;
+use super::{helper::Helper, quarantine::Restored};
 
 /// `POST /v1/adopt`: files in which each key becomes a call.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,6 +27,9 @@ pub struct ToolFile {
     pub path: String,
     /// The surface's name.
     pub tool: String,
+    /// The catalogue's paths of links and of the tool's other files, as they are for this person.
+    #[serde(default)]
+    pub paths: BTreeMap<String, String>,
 }
 
 /// What became of one file.
@@ -55,12 +60,18 @@ pub struct Place {
     pub kind: String,
     /// The credential that it becomes.
     pub credential: String,
-    /// What replaces it: `helper`, `headers`, `mcp-wrap` or `release`; nothing where it stays.
+    /// What replaces it: `helper`, `headers`, `mcp-wrap`, `exec`, `release` or `contract`; nothing where it stays.
     pub with: Option<String>,
     /// What the tool may then have: `ISSUER:SCOPES`. The scope `release` is the credential itself.
     pub want: Option<String>,
     /// Whom the grant is for.
     pub principal: Option<String>,
+    /// What hallpass's own config says of it from now on, where the tool names what it asks for.
+    pub helper: Option<Helper>,
+    /// The link to hallpass that the tool looks for, absolute: whoever asks for this makes it first.
+    pub link: Option<String>,
+    /// The program that has to be started through `hallpass exec` from now on.
+    pub start: Option<String>,
     /// Why it stays.
     pub why: Option<String>,
 }
@@ -78,7 +89,7 @@ pub struct Adopted {
     pub at: String,
     /// What the tool asks for.
     pub want: String,
-    /// A shell command that asks as the tool does.
+    /// A shell command that asks as the tool does; empty where another place has it.
     pub check: String,
 }
 

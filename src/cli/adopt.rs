@@ -1,6 +1,7 @@
 //! `hallpass adopt`: assistants and tools ask hallpass instead of holding a key; `--undo` puts everything back.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -8,7 +9,7 @@ use std::{
 
 use super::{
     context::Context,
-    input,
+    input, link,
     output::{self, DIM, GREEN, RED, YELLOW, safe, styled},
     table::Rows,
 };
@@ -74,6 +75,9 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         output::note(&render(&plan, true));
         input::confirm("Adopt them?", false)?;
     }
+    let places = || plan.items.iter().flat_map(|file| &file.places);
+    let links: BTreeSet<&String> = places().filter_map(|place| place.link.as_ref()).collect();
+    links.into_iter().try_for_each(|path| link::make(Path::new(path)))?;
     body.dry_run = false;
     body.files.retain(|file| plan.items.iter().any(|item| item.path == file.path && !item.places.is_empty()));
     let done: List<AdoptedFile> = client.post("/v1/adopt", &body)?;
@@ -121,11 +125,33 @@ fn files(catalogue: &Catalogue, what: &[String]) -> Result<Vec<ToolFile>> {
     }
     let mut files: Vec<ToolFile> = found
         .into_iter()
-        .filter_map(|(path, surface)| Some(ToolFile { path: path.to_str()?.to_owned(), tool: surface.name.clone() }))
+        .filter_map(|(path, surface)| {
+            let paths = other_paths(surface, &home);
+            Some(ToolFile { path: path.to_str()?.to_owned(), tool: surface.name.clone(), paths })
+        })
         .collect();
     files.sort();
     files.dedup();
     Ok(files)
+}
+
+/// Where the tool's other files and the links that it looks for are, by what the catalogue calls them.
+fn other_paths(surface: &Surface, home: &Path) -> BTreeMap<String, String> {
+    let env = |name: &str| std::env::var(name).ok();
+    let text = |path: PathBuf| path.to_str().map(ToOwned::to_owned);
+    let mut paths = BTreeMap::new();
+    for entry in &surface.replace {
+        if let Some(beside) = &entry.beside {
+            let all: Vec<PathBuf> = beside.file.iter().filter_map(|pattern| expand(pattern, home, &env)).collect();
+            let chosen = all.iter().find(|path| path.exists()).or(all.first());
+            paths.extend(chosen.and_then(|path| Some((beside.name().to_owned(), text(path.clone())?))));
+        }
+        if let Some(name) = &entry.link {
+            let path = if name.contains('/') { expand(name, home, &env) } else { link::on_path(home, name) };
+            paths.extend(path.and_then(|path| Some((name.clone(), text(path)?))));
+        }
+    }
+    paths
 }
 
 fn of_user(surface: &Surface, home: &Path) -> Vec<PathBuf> {
@@ -175,7 +201,25 @@ fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
             ));
         }
     }
-    format!("{}{stays}{more}", rows.render("no key that a tool could ask for instead"))
+    format!("{}{}{stays}{more}", rows.render("no key that a tool could ask for instead"), starts(list))
+}
+
+/// How each tool is started from now on that gets its token from the environment.
+fn starts(list: &List<AdoptedFile>) -> String {
+    let mut programs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for place in list.items.iter().flat_map(|file| &file.places) {
+        if let (Some(start), Some(want)) = (&place.start, &place.want) {
+            let wants = programs.entry(start).or_default();
+            if !wants.contains(&want.as_str()) {
+                wants.push(want);
+            }
+        }
+    }
+    let line = |(program, wants): (&str, Vec<&str>)| {
+        let grants: String = wants.iter().map(|want| format!("--grant {} ", safe(want))).collect();
+        format!("\n{} from now on start it so: hallpass exec {grants}-- {}", styled(YELLOW, "!"), safe(program))
+    };
+    programs.into_iter().map(line).collect()
 }
 
 fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {
@@ -189,7 +233,8 @@ fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {
     };
     let mut client = cx.client()?;
     let adopted: List<Adopted> = client.get("/v1/adopt")?;
-    let count = adopted.items.iter().filter(|one| tool.as_ref().is_none_or(|tool| *tool == one.tool)).count();
+    let keys = adopted.items.iter().filter(|one| !one.check.is_empty());
+    let count = keys.filter(|one| tool.as_ref().is_none_or(|tool| *tool == one.tool)).count();
     if count > 0 && !args.yes {
         input::confirm(&format!("Put {count} keys back into their files?"), false)?;
     }
@@ -212,7 +257,10 @@ fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {
         if lines.is_empty() {
             return "nothing was adopted".into();
         }
-        format!("{}\nIssuers and grants stay: `hallpass grant list`.", lines.join("\n"))
+        format!(
+            "{}\nIssuers, grants and helpers stay: `hallpass grant list`, `hallpass helper list`.",
+            lines.join("\n")
+        )
     })?;
     Ok(u8::from(done.items.iter().any(|one| one.error.is_some())))
 }
@@ -220,7 +268,8 @@ fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {
 fn check(cx: &Context, args: &Args) -> Result<u8> {
     let adopted: List<Adopted> = cx.client()?.get("/v1/adopt")?;
     let catalogue = Catalogue::built_in()?;
-    let chosen = adopted.items.into_iter().filter(|one| args.what.is_empty() || args.what.contains(&one.tool));
+    let asks = adopted.items.into_iter().filter(|one| !one.check.is_empty());
+    let chosen = asks.filter(|one| args.what.is_empty() || args.what.contains(&one.tool));
     let checked: Vec<serde_json::Value> = chosen
         .map(|one| {
             let error = catalogue.get(&one.tool).map(|surface| ask(surface, &one)).and_then(Result::err);

@@ -32,6 +32,20 @@ pub fn run(cx: &Context, folder: Option<PathBuf>) -> Result<u8> {
     cx.show(&serde_json::json!({ "links": made }), |_| lines.join("\n"))
 }
 
+/// Where a program of this name is found by tools: ~/.local/bin, if that is on PATH.
+pub fn on_path(home: &Path, name: &str) -> Option<PathBuf> {
+    let folder = home.join(".local/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|known| known == folder).then(|| folder.join(name))
+}
+
+/// Makes this one link to the program that runs, and its folder.
+pub fn make(path: &Path) -> Result<()> {
+    let program = std::env::current_exe().and_then(|path| path.canonicalize()).map_err(|e| failed(path, &e))?;
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(|e| failed(path, &e))?;
+    place(path, &program)
+}
+
 /// Makes one link; one that is there already and leads to a hallpass is renewed.
 fn place(path: &Path, program: &Path) -> Result<()> {
     match std::fs::read_link(path) {
@@ -49,9 +63,8 @@ fn place(path: &Path, program: &Path) -> Result<()> {
 }
 
 fn usual() -> Result<PathBuf> {
-    let folder = crate::sys::home().map(|home| home.join(".local/bin"));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    folder.filter(|folder| std::env::split_paths(&path).any(|known| known == *folder)).ok_or_else(|| {
+    let found = crate::sys::home().and_then(|home| on_path(&home, ""));
+    found.ok_or_else(|| {
         Error::new(Code::Usage, "~/.local/bin is not on PATH, so no tool would find a link there")
             .hint("name a folder that is: hallpass helper link FOLDER")
     })

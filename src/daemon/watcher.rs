@@ -233,22 +233,36 @@ async fn look(state: &Rc<State>, seen: &Seen, patient: bool) -> Option<Error> {
     if stopped.is_none() && !take.is_empty() {
         return repair(state, seen, &look, take, patient).await;
     }
+    let adopted = adopted(state, &look.real).await;
+    let offer = adopted.map(|tool| {
+        let path = look.path.display();
+        format!(
+            "{tool} was adopted here, and wrote its file again: `hallpass adopt '{path}'` makes it a call once more"
+        )
+    });
     let fresh = remember(state, &look, |one| match (&stopped, seen.mode) {
         _ if put_back.contains(&one.fingerprint) => {
             "it was put back by `hallpass quarantine restore`, and stays until `hallpass quarantine` takes it".into()
         }
         (Some((tell, _)), _) => tell.clone(),
         (None, watch::Mode::Quarantine) => "not certain enough to be taken without asking".into(),
-        (None, _) => "this folder's mode is notify".into(),
+        (None, _) => offer.clone().unwrap_or_else(|| "this folder's mode is notify".into()),
     });
     let told = look.seen.iter().any(|one| !put_back.contains(&one.fingerprint));
     if let Some((tell, true)) = &stopped {
         super::notice::tell(state, "A secret keeps coming back", tell);
     } else if fresh > 0 && told {
-        let text = format!("{}: {}. `hallpass findings` shows them", look.path.display(), secrets(fresh));
+        let what = offer.unwrap_or_else(|| "`hallpass findings` shows them".into());
+        let text = format!("{}: {}. {what}", look.path.display(), secrets(fresh));
         super::notice::tell(state, "A secret lies in a file", &text);
     }
     None
+}
+
+/// The tool that asks by a call which stands in this file, where one does.
+async fn adopted(state: &Rc<State>, file: &Path) -> Option<String> {
+    let items = quarantine::standing(state).await.ok()?;
+    items.into_iter().filter(|item| item.target == file).find_map(|item| Some(item.adopted?.tool))
 }
 
 async fn repair(state: &Rc<State>, seen: &Seen, look: &Look, only: Vec<String>, patient: bool) -> Option<Error> {

@@ -252,10 +252,15 @@ fn unix(answer: &HelperAnswer) -> Option<i64> {
     answer.expires_at.as_ref()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
-/// The header that carries it.
+/// The header that carries it. A credential with a user name is a password (RFC 7617), where no route says otherwise.
 fn header(answer: &HelperAnswer) -> Option<(String, Zeroizing<String>)> {
     let shape = answer.header.as_ref()?;
     let secret = answer.secret.expose();
+    let bearer = shape.prefix == "Bearer " && answer.kind == Given::Static;
+    if let Some(user) = answer.username.as_ref().filter(|_| bearer) {
+        let basic = STANDARD.encode(Zeroizing::new(format!("{user}:{secret}")).as_bytes());
+        return Some((shape.name.clone(), Zeroizing::new(format!("Basic {basic}"))));
+    }
     let secret = Zeroizing::new(if shape.base64 { STANDARD.encode(secret) } else { secret.to_owned() });
     if secret.bytes().any(|b| b.is_ascii_control()) {
         return None;

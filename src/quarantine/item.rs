@@ -40,8 +40,11 @@ pub struct Adopted {
     pub at: String,
     /// What it asks for.
     pub want: String,
-    /// A shell command that asks as it does, and shows whether it gets it.
+    /// A shell command that asks as it does, and shows whether it gets it; empty where another item has it.
     pub check: String,
+    /// The file was not there before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made: bool,
 }
 
 /// One secret that was taken out.

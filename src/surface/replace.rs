@@ -6,16 +6,22 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Format;
+
 /// One place of a surface's files, and what may replace a secret there.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replace {
-    /// The place, as a JSON pointer; `*` is any member or item.
+    /// The place, as a JSON pointer; `*` is any member or item, and `WORD *` one that begins with the word.
     pub at: String,
     /// How.
     pub with: With,
     /// The route that the place itself says, whatever the secret looks like.
     pub route: Option<String>,
+    /// The program that reads the file, where it has to be started through `hallpass exec`.
+    pub start: Option<String>,
+    /// Why nothing replaces what stands there, and what a person can do.
+    pub say: Option<String>,
     /// What the tool does there; the route's own default where nothing is said.
     #[serde(default)]
     pub scopes: Vec<String>,
@@ -28,6 +34,76 @@ pub struct Replace {
     /// Places that rule the entry out where there is something.
     #[serde(default)]
     pub unless: Vec<String>,
+    /// The names of the files that the entry is for; all of the surface's where nothing is said.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// For `contract`: how the key stands in the place.
+    #[serde(default)]
+    pub written: Written,
+    /// For `contract`: what is kept as the credential, as a template, where that is not the key alone.
+    pub stored: Option<String>,
+    /// For `contract`: the `[[helper]]` that says what the tool gets.
+    pub asks: Option<Asks>,
+    /// Places that go together with the key.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// Another file that is changed together with this one.
+    pub beside: Option<Beside>,
+    /// The program that the tool looks for: a name on its PATH, or a path.
+    pub link: Option<String>,
+    /// For `contract`: a shell command that asks as the tool does. What is filled in is one word each.
+    pub check: Option<String>,
+}
+
+/// How a key stands in its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Written {
+    /// Alone.
+    #[default]
+    Whole,
+    /// With more, all of which is the credential (`{text}`).
+    Text,
+    /// As the password of a URL.
+    Url,
+    /// With a user name, in Base64 (RFC 7617).
+    Basic,
+}
+
+/// A `[[helper]]` of hallpass's own config, as templates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asks {
+    /// The helper's word for the tool.
+    pub tool: String,
+    /// What it asks for.
+    pub url: String,
+    /// The user name.
+    pub username: Option<String>,
+    /// The only resource that it may have, where the place says one.
+    pub resource: Option<String>,
+}
+
+/// Another file of the tool.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// Its paths as in `[[file]]`: the first that is there, else the first, which is made.
+    pub file: Vec<String>,
+    /// How it is written.
+    pub format: Format,
+    /// What is written there, as in [`Replace::set`]; each place has to be empty, or to say the same.
+    pub set: Vec<(String, Value)>,
+    /// As in [`Replace::unless`], of that file.
+    #[serde(default)]
+    pub unless: Vec<String>,
+}
+
+impl Beside {
+    /// Its name in a request.
+    pub fn name(&self) -> &str {
+        self.file.first().map_or("", String::as_str)
+    }
 }
 
 /// How a tool comes to its credential after it was adopted.
@@ -42,6 +118,13 @@ pub enum With {
     Headers,
     /// A stdio MCP server that is started through `hallpass exec`.
     McpWrap,
+    /// The tool's own way to ask a program, which gives the credential itself for this place and no other.
+    Contract,
+    /// The tool itself is started through `hallpass exec`: a gateway token in the environment, the gateway's address
+    /// in the file or the environment.
+    Exec,
+    /// There is no way; the entry says what a person can do.
+    Nothing,
 }
 
 impl With {
@@ -52,6 +135,9 @@ impl With {
             Self::Release => "release",
             Self::Headers => "headers",
             Self::McpWrap => "mcp-wrap",
+            Self::Contract => "contract",
+            Self::Exec => "exec",
+            Self::Nothing => "nothing",
         }
     }
 }
@@ -66,6 +152,7 @@ pub fn fits(pattern: &str, pointer: &[String]) -> Option<Vec<String>> {
     for (part, name) in parts.into_iter().zip(pointer) {
         match part {
             "*" => stars.push(name.clone()),
+            part if part.ends_with(" *") => stars.push(name.strip_prefix(part.strip_suffix('*')?)?.to_owned()),
             part if part.replace("~1", "/").replace("~0", "~") == *name => {}
             _ => return None,
         }
@@ -87,6 +174,8 @@ mod tests {
         let pointer = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(fits("/a/*/c/*", &pointer("a x c y")), Some(vec!["x".into(), "y".into()]));
         assert_eq!(fits("/a/b~1c", &pointer("a b/c")), Some(vec![]));
+        assert_eq!(fits("/profile */k", &["profile work".into(), "k".into()]), Some(vec!["work".into()]));
+        assert_eq!(fits("/profile */k", &["default".into(), "k".into()]), None);
         for other in ["a x c", "a x d y", "a x c y z"] {
             assert_eq!(fits("/a/*/c/*", &pointer(other)), None, "{other}");
         }

@@ -9,14 +9,14 @@ use std::{
 
 use hallpass::{
     adopt::Tree,
-    surface::{Catalogue, Format, replace},
+    surface::{Catalogue, Os, Surface, With, replace},
 };
 
 use super::{
     canary,
     quarantine::anthropic,
     scan_home::{planted, write},
-    support::{Home, Ran, random, run},
+    support::{Home, Ran, random, run, wait_until},
 };
 
 /// Entries for which no file of `tests/data/home` has a key that they fit.
@@ -173,6 +173,16 @@ fn a_wrapped_server_gets_its_key_and_its_input_and_two_keys_are_two_grants() {
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
+/// How the tool's file of this name is written.
+fn format(surface: &Surface, path: &Path) -> hallpass::surface::Format {
+    let last = |text: &str| text.rsplit('/').next().unwrap().to_owned();
+    let is = |pattern: &String| {
+        let (name, wanted) = (last(path.to_str().unwrap()), last(pattern));
+        wanted.split_once('*').map_or(name == wanted, |(a, b)| name.starts_with(a) && name.ends_with(b))
+    };
+    surface.file.iter().find(|file| file.paths(Os::current()).any(is)).unwrap().format
+}
+
 /// Every file of `tests/data/home`: what is adopted holds its key no longer and parses, what stays has a reason, and
 /// the way back gives the same bytes.
 #[test]
@@ -189,6 +199,7 @@ fn every_tool_of_a_home_as_people_have_it() {
     let catalogue = Catalogue::built_in().unwrap();
     let mut tools: BTreeMap<&str, usize> = BTreeMap::new();
     let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    let mut said: BTreeSet<String> = BTreeSet::new();
     for file in done["items"].as_array().unwrap() {
         assert!(file["error"].is_null(), "{file}");
         let path = Path::new(file["path"].as_str().unwrap());
@@ -196,10 +207,11 @@ fn every_tool_of_a_home_as_people_have_it() {
         let tool = file["tool"].as_str().unwrap();
         for place in file["places"].as_array().unwrap() {
             assert!(place["with"].is_string() != place["why"].is_string(), "{place}");
+            said.extend(place["why"].as_str().map(|why| format!("{tool} {why}")));
             if place["with"].is_string() {
                 *tools.entry(tool).or_default() += 1;
-                let format =
-                    if path.extension().is_some_and(|ending| ending == "toml") { Format::Toml } else { Format::Jsonc };
+                let surface = catalogue.get(tool).unwrap();
+                let format = format(surface, path);
                 let (old, new) = (Tree::read(format, &before[path]).unwrap(), Tree::read(format, &now).unwrap());
                 let at = place["at"].as_str().unwrap();
                 assert_ne!(old.get(at), new.get(at), "{tool} {at}");
@@ -211,8 +223,11 @@ fn every_tool_of_a_home_as_people_have_it() {
     println!("adopted: {tools:?}");
     let entries = catalogue.iter().flat_map(|surface| surface.replace.iter().map(move |entry| (surface, entry)));
     let unproved: BTreeSet<String> = entries
-        .filter(|(surface, entry)| {
-            !places.iter().any(|(tool, at)| *tool == surface.name && replace::fits(&entry.at, at).is_some())
+        // One mechanism, which `cursor` proves.
+        .filter(|(surface, entry)| surface.name == "cursor" || !entry.at.ends_with("/args/*"))
+        .filter(|(surface, entry)| match (entry.with, &entry.say) {
+            (With::Nothing, Some(say)) => !said.contains(&format!("{} {say}", surface.name)),
+            _ => !places.iter().any(|(tool, at)| *tool == surface.name && replace::fits(&entry.at, at).is_some()),
         })
         .map(|(surface, entry)| format!("{} {}", surface.name, entry.at))
         .collect();
@@ -221,4 +236,84 @@ fn every_tool_of_a_home_as_people_have_it() {
     for (path, bytes) in &before {
         assert!(fs::read(path).unwrap() == *bytes, "{} is another file", path.display());
     }
+}
+
+#[test]
+fn yaml_keeps_its_comments_and_says_how_to_start_the_tool() {
+    let (jo, key) = (Jo::new(), anthropic());
+    let slack = ["xoxb", "-739201846512-4820917365824-", &random()[..12], "Zq9K", &random()[..8]].concat();
+    canary::watch(&slack);
+    let text = format!(
+        "name: Mine # one\nmodels:\n  # the good one\n  - name: Claude\n    provider: anthropic\n    apiKey: {key} # personal\n    roles: [chat]\nmcpServers:\n  - name: Slack\n    command: npx\n    args:\n      - -y # yes\n      - slack-mcp\n    env:\n      SLACK_BOT_TOKEN: \"{slack}\"\n"
+    );
+    let file = jo.file(".continue/config.yaml", &text);
+    let shown = jo.run("adopt continue --yes").ok();
+    assert!(shown.contains("hallpass exec --grant anthropic:messages,models:read -- cn"), "{shown}");
+    let new = fs::read_to_string(&file).unwrap();
+    for kept in
+        ["# one\n", "  # the good one\n", " # personal\n", "roles: [chat]\n", "      - -y # yes\n      - slack-mcp\n"]
+    {
+        assert!(new.contains(kept), "{kept}: {new}");
+    }
+    for made in [
+        "apiKey: \"${{ secrets.ANTHROPIC_API_KEY }}\" #",
+        "/anthropic/v1/",
+        "mcp:Slack",
+        "SLACK_BOT_TOKEN: \"hallpass:",
+    ] {
+        assert!(new.contains(made), "{made}: {new}");
+    }
+    assert!(!new.contains(&key) && !new.contains(&slack));
+    jo.run("adopt --check").ok();
+    // A person's change stays, and the keys come back.
+    fs::write(&file, new.replace("# one", "# two")).unwrap();
+    jo.run("adopt --undo --yes").ok();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text.replace("# one", "# two"));
+}
+
+#[test]
+fn a_key_in_an_argument_stays_but_where_the_program_fills_it_in() {
+    let jo = Jo::new();
+    let slack = ["xoxb", "-739201846512-4820917365824-", &random()[..12], "Zq9K", &random()[..8]].concat();
+    canary::watch(&slack);
+    for (program, done) in [("mcp-remote@0.1", true), ("other-server", false)] {
+        let text = format!(
+            "{{\n  \"mcpServers\": {{\n    \"s\": {{ \"command\": \"npx\", \"args\": [\"-y\", \"{program}\", \"--header\", \"Authorization: Bearer {slack}\"] }}\n  }}\n}}\n"
+        );
+        let file = jo.file(".cursor/mcp.json", &text);
+        let said = jo.json("adopt cursor --yes");
+        let new = fs::read_to_string(&file).unwrap();
+        assert_eq!(new.contains(&slack), !done, "{said}");
+        assert_eq!(new.contains("Authorization: Bearer ${HALLPASS_KEY_5}"), done, "{new}");
+        assert_eq!(new.contains("\"HALLPASS_KEY_5\": \"hallpass:"), done, "{new}");
+        jo.run("adopt --check").ok();
+        jo.run("adopt --undo --yes").ok();
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_key_that_comes_back_is_seen_and_offered_again() {
+    let (jo, key) = (Jo::new(), anthropic());
+    let text = format!("{{\n  \"env\": {{\n    \"ANTHROPIC_API_KEY\": \"{key}\"\n  }}\n}}\n");
+    let file = jo.file(".claude/settings.json", &text);
+    jo.home.does(&format!("watch add {} --mode notify", file.display()));
+    jo.run("adopt claude-code --yes").ok();
+    let adopted = fs::read_to_string(&file).unwrap();
+    wait_until("nothing to be found", || jo.home.json("findings")["items"].as_array().unwrap().is_empty());
+    // As the tool does that writes what it has in memory.
+    let other = file.with_extension("new");
+    fs::write(&other, &text).unwrap();
+    fs::rename(&other, &file).unwrap();
+    wait_until("the offer", || {
+        let found = jo.home.json("findings");
+        let note = found["items"][0]["note"].as_str().unwrap_or_default().to_owned();
+        note.contains("claude-code was adopted here") && note.contains("hallpass adopt '")
+    });
+    jo.run(&format!("adopt {} --yes", file.display())).ok();
+    assert_eq!(fs::read_to_string(&file).unwrap(), adopted);
+    wait_until("the finding to go", || jo.home.json("findings")["items"].as_array().unwrap().is_empty());
+    jo.run("adopt --check").ok();
+    jo.run("adopt --undo --yes").ok();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }

@@ -3,11 +3,10 @@
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use super::{
-    support::{Home, MEMORY, Ran, key, own_session, random, run, wait_until},
+    support::{Home, MEMORY, key, own_session, random, run, wait_until},
     upstream::Upstream,
 };
 
@@ -35,15 +34,8 @@ pub fn links(home: &Home) -> PathBuf {
     folder
 }
 
-fn quickly(what: &str, command: Command, input: &[u8]) -> Ran {
-    let started = Instant::now();
-    let ran = run(command, input);
-    assert!(started.elapsed() < Duration::from_secs(5), "{what} took {:?}", started.elapsed());
-    assert!(!ran.err().contains("panicked"), "{what}: {}", ran.err());
-    ran
-}
-
-const GIT: &str = "protocol=https\nhost=code.example\npath=acme/web.git\n\n";
+/// What git asks for.
+pub const GIT: &str = "protocol=https\nhost=code.example\npath=acme/web.git\n\n";
 
 #[test]
 fn what_a_tool_gets_is_said_listed_and_taken_back() {
@@ -218,116 +210,6 @@ fn a_grant_for_a_helper_leaves_references_as_they_were() {
     home.does("grant add human anthropic:messages");
     let ran = exec();
     assert!(ran.out().starts_with("[hp_"), "{}{}", ran.out(), ran.err());
-}
-
-/// One call of each tool that asks for something, and what it gets where nothing can be given.
-const CALLS: [(&str, &str); 10] = [
-    ("git get", GIT),
-    ("docker get", "code.example"),
-    ("terraform get code.example", ""),
-    ("go https://code.example/x", ""),
-    ("bazel get", "{\"uri\":\"https://code.example/x\"}"),
-    ("keyring get https://code.example/ me", ""),
-    ("kubectl https://code.example", ""),
-    ("aws --profile work", ""),
-    ("gcp", ""),
-    ("headers https://code.example", ""),
-];
-
-fn each(home: &Home, options: &str, check: impl Fn(&str, Ran)) {
-    for (call, input) in CALLS {
-        let (tool, rest) = call.split_once(' ').unwrap_or((call, ""));
-        let line = format!("helper {tool} {options} {rest}");
-        check(call, quickly(call, home.command(line.split_whitespace()), input.as_bytes()));
-    }
-}
-
-#[test]
-fn what_cannot_be_given_is_told_as_each_tool_expects() {
-    let refused = |what: &str, says: &str| {
-        let (what, says) = (what.to_owned(), says.to_owned());
-        move |call: &str, ran: Ran| {
-            let (out, err) = (ran.out(), ran.err());
-            let at = format!("{what}, {call}: {out}{err}");
-            if call == "gcp" {
-                let said: serde_json::Value = serde_json::from_str(&out).expect(&at);
-                assert!(said["success"] == false && err.is_empty() && ran.code() == 0, "{at}");
-                assert!(said["message"].as_str().unwrap().contains(&says), "{at}");
-                return;
-            }
-            assert!(ran.code() != 0 && err.lines().count() == 1 && err.starts_with("hallpass: "), "{at}");
-            assert!(err.contains(&says), "{at}");
-            let told = match call.split(' ').next().unwrap() {
-                "docker" => out == err,
-                "git" => out.is_empty() || out == "quit=1\n",
-                _ => out.is_empty(),
-            };
-            assert!(told, "{at}");
-        }
-    };
-    let (mut home, _) = with_static();
-    home.does("helper add * https://code.example/* vault:release");
-    each(&home, "--want vault:release", refused("no grant", "hallpass grant add human 'vault:release"));
-    each(&home, "--want nonsense", refused("a wrong argument", "ISSUER:SCOPE"));
-    each(&home, "--want gone:release", refused("no such issuer", "there is no issuer"));
-    home.kill();
-    each(&home, "--want vault:release", refused("no daemon", "hallpass service install"));
-    let mut locked = super::faults::with_file_store();
-    locked.start();
-    locked.run(["credential", "add", "vault"], "value").ok();
-    locked.does("helper add * https://code.example/* vault:release");
-    locked.does("grant add human vault:release");
-    locked.does("lock");
-    std::fs::rename(locked.path().join("identity.txt"), locked.path().join("away.txt")).unwrap();
-    each(&locked, "--want vault:release", refused("a locked store", "hallpass unlock"));
-}
-
-#[test]
-fn odd_input_gets_an_answer_too() {
-    let (home, _) = with_static();
-    home.does("helper add * https://code.example/* vault:release");
-    home.does("grant add human vault:release");
-    let huge = vec![b'a'; 1024 * 1024 + 1];
-    for call in ["git get", "git store", "git erase", "docker get", "docker store", "docker erase", "bazel get"] {
-        let line = format!("helper {call}");
-        let ran = quickly(call, home.command(line.split(' ')), &huge);
-        assert!(ran.err().len() < 300 && ran.out().len() < 300, "{call}: {}{}", ran.out(), ran.err());
-        // A closed standard input, as some tools leave it.
-        let mut shell = program(&home, "/bin/sh", &["-c", "exec \"$0\" \"$@\" <&-", env!("CARGO_BIN_EXE_hallpass")]);
-        shell.args(line.split(' '));
-        let ran = quickly(call, shell, b"");
-        assert!(ran.err().lines().count() <= 1 && !ran.err().contains("descriptor"), "{call}: {}", ran.err());
-    }
-    for wrong in ["helper git", "helper bazel", "helper terraform", "helper keyring", "helper docker", "helper cargo"] {
-        let ran = quickly(wrong, home.command(wrong.split(' ')), b"");
-        assert!(ran.code() != 0 && ran.err().lines().count() == 1, "{wrong}: {}", ran.err());
-    }
-    let ran = quickly("cargo", home.command(["--cargo-plugin"]), &huge);
-    let lines: Vec<String> = ran.out().lines().map(str::to_owned).collect();
-    assert!(lines.len() == 2 && lines[0] == "{\"v\":[1]}" && lines[1].contains("\"kind\":\"other\""), "{lines:?}");
-}
-
-#[test]
-fn ten_at_once_all_get_theirs() {
-    let (home, secret) = with_static();
-    home.does("helper add git https://code.example vault:release");
-    home.does("grant add human vault:release");
-    let answers: Vec<String> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..10).map(|_| scope.spawn(|| home.run(["helper", "git", "get"], GIT).ok())).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
-    });
-    assert!(answers.iter().all(|answer| answer.ends_with(&secret)), "{answers:?}");
-}
-
-#[test]
-fn a_cleared_environment_and_another_folder_change_nothing() {
-    let (home, secret) = with_static();
-    home.does("helper add git https://code.example vault:release");
-    home.does("grant add human vault:release");
-    let mut command = Command::new(links(&home).join("git-credential-hallpass"));
-    command.arg("get").env_clear().env("HALLPASS_HOME", home.path()).current_dir("/");
-    own_session(&mut command);
-    assert!(run(command, GIT.as_bytes()).ok().ends_with(&secret));
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod gateway;
 mod git_server;
 mod helper;
 mod helper_clients;
+mod helper_faults;
 mod helper_tools;
 mod made_up;
 mod mint;

@@ -2,14 +2,15 @@
 # Real assistants whose pasted keys were adopted: each still works, asks hallpass by itself, and its files and its
 # environment hold no key; afterwards each file is put back byte for byte.
 #
-#   HALLPASS=target/release/hallpass tests/peers/assistants.sh [claude codex gemini qwen opencode]
+#   HALLPASS=target/release/hallpass tests/peers/assistants.sh [claude codex gemini qwen opencode copilot pi continue_ llm aider]
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/assistants_models.sh"
 "$here/install.sh" node assistants
-tools=${*:-claude codex gemini qwen opencode}
+tools=${*:-claude codex gemini qwen opencode copilot pi continue_ llm aider}
 modules=$cache/assistants/node_modules
 
 peers_daemon --plain
-unset ANTHROPIC_API_KEY ANTHROPIC_BASE_URL ANTHROPIC_AUTH_TOKEN OPENAI_API_KEY OPENAI_BASE_URL GEMINI_API_KEY CLAUDECODE \
+unset ANTHROPIC_API_KEY ANTHROPIC_BASE_URL ANTHROPIC_AUTH_TOKEN OPENAI_API_KEY OPENAI_BASE_URL GEMINI_API_KEY GOOGLE_API_KEY CLAUDECODE \
   CLAUDE_CONFIG_DIR CODEX_HOME AI_AGENT || true
 export DISABLE_TELEMETRY=1 DISABLE_AUTOUPDATER=1 DISABLE_ERROR_REPORTING=1 CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 mkdir -p "$work/project" "$work/before"
@@ -30,6 +31,7 @@ adopt() {
   rm -rf "$work/before" && mkdir "$work/before"
   for file in "$@"; do cp "$file" "$work/before/$(echo "$file" | tr / +)"; done
   hallpass adopt "$@" --yes >"$work/out" 2>&1 || fail "$tool: adopt: $(cat "$work/out")"
+  cp "$work/out" "$work/adopted"
   for file in "$@"; do
     ! grep -q "$mark" "$file" || fail "$tool: $file still has a key: $(cat "$work/out")"
   done
@@ -164,11 +166,18 @@ J
 gemini() {
   of_servers gemini-cli "Gemini CLI" "$HOME/.gemini/settings.json" mcpServers env \
     env GEMINI_CLI_TRUST_WORKSPACE=true "$modules/.bin/gemini" mcp list
+  flattened "Gemini CLI" gemini-cli "$HOME/.gemini/settings.json" "$modules/.bin/gemini"
+  gemini_model
 }
-qwen() { of_servers qwen-code "Qwen Code" "$HOME/.qwen/settings.json" mcpServers env "$modules/.bin/qwen" mcp list; }
+qwen() {
+  of_servers qwen-code "Qwen Code" "$HOME/.qwen/settings.json" mcpServers env "$modules/.bin/qwen" mcp list
+  flattened "Qwen Code" qwen-code "$HOME/.qwen/settings.json" "$modules/.bin/qwen"
+  qwen_model
+}
 opencode() {
   of_servers opencode "OpenCode" "$HOME/.config/opencode/opencode.jsonc" mcp environment \
     "$modules/opencode-linux-x64-baseline/bin/opencode" mcp list
+  opencode_model
 }
 
 for tool in $tools; do "$tool"; done

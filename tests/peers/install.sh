@@ -3,19 +3,24 @@
 # node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
 # they are missing and this is root; otherwise it says which ones to install.
 #
-#   install.sh [python] [node] [assistants] [apt]      only these parts; all of them where nothing is said
+#   install.sh [python] [tools] [node] [assistants] [apt]      only these parts; all of them where nothing is said
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
+uv_package="uv==0.13.9"
+tools_packages="moto[server]==5.2.5 boto3==1.44.8 awscli==1.46.3"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
-  @google/gemini-cli@0.61.0"
+  @google/gemini-cli@0.61.0 @github/copilot@1.0.102 @continuedev/cli@1.5.47 @earendil-works/pi-coding-agent@0.74.2"
+# Each in an environment of its own: they want different versions of the same packages.
+llm_packages="llm==0.36"
+aider_packages="aider-chat==0.86.2"
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
   nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
-  vim:vim nano:nano"
+  vim:vim nano:nano docker-registry:docker-registry skopeo:skopeo"
 
 fail() {
   echo "install.sh: $*" >&2
@@ -37,16 +42,19 @@ retry() {
   fail "$what failed three times; is its registry reachable? The whole log: $log"
 }
 
-python_part() {
-  stamp="$cache/venv/.installed"
-  [ "$(cat "$stamp" 2>/dev/null)" = "$python_packages" ] && return 0
+# pip_into FOLDER PACKAGES: a Python environment of its own.
+pip_into() {
+  stamp="$1/.installed"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$2" ] && return 0
   command -v python3 >/dev/null || fail "python3 is missing"
-  rm -rf "$cache/venv"
-  python3 -m venv "$cache/venv" || fail "python3 -m venv failed; on Debian: apt-get install python3-venv"
+  rm -rf "$1"
+  python3 -m venv "$1" || fail "python3 -m venv failed; on Debian: apt-get install python3-venv"
   # shellcheck disable=SC2086 # the list is meant to be split
-  retry "pip" "$cache/venv/bin/python" -m pip install --quiet --disable-pip-version-check $python_packages
-  echo "$python_packages" >"$stamp"
+  retry "pip" "$1/bin/python" -m pip install --quiet --disable-pip-version-check $2
+  echo "$2" >"$stamp"
 }
+
+python_part() { pip_into "$cache/venv" "$python_packages"; }
 
 # npm_into FOLDER PACKAGES: node_modules of its own.
 npm_into() {
@@ -61,10 +69,24 @@ npm_into() {
   echo "$2" >"$stamp"
 }
 
+# By uv, which is one of them: pip looks for minutes for versions of these that go together.
+tools_part() {
+  pip_into "$cache/tools" "$uv_package"
+  stamp="$cache/tools/.packages"
+  [ "$(cat "$stamp" 2>/dev/null)" = "$tools_packages" ] && return 0
+  # shellcheck disable=SC2086 # the list is meant to be split
+  retry "uv" "$cache/tools/bin/uv" pip install --quiet --python "$cache/tools/bin/python" $tools_packages
+  echo "$tools_packages" >"$stamp"
+}
+
 node_part() { npm_into "$cache/node" "$node_packages"; }
 
-# More than a gigabyte: they bring their own runtimes.
-assistants_part() { npm_into "$cache/assistants" "$assistants"; }
+# More than two gigabytes: they bring their own runtimes.
+assistants_part() {
+  npm_into "$cache/assistants" "$assistants"
+  pip_into "$cache/llm" "$llm_packages"
+  pip_into "$cache/aider" "$aider_packages"
+}
 
 apt_part() {
   command -v apt-get >/dev/null || return 0
@@ -87,8 +109,8 @@ exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 for part in "${@:-all}"; do
   case $part in
-    all) python_part && node_part && assistants_part && apt_part ;;
-    python | node | assistants | apt) "${part}_part" ;;
-    *) fail "what is $part? python, node, assistants or apt" ;;
+    all) python_part && tools_part && node_part && assistants_part && apt_part ;;
+    python | tools | node | assistants | apt) "${part}_part" ;;
+    *) fail "what is $part? python, tools, node, assistants or apt" ;;
   esac
 done

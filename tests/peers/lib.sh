@@ -6,7 +6,7 @@
 #   peers_record JQ-FILTER         what the upstream saw, one JSON object a line
 #
 # HALLPASS names the binary. Afterwards: $work, $HALLPASS_HOME, $upstream (http://127.0.0.1:PORT), $mark (a text in
-# every real key), $key_openai, $key_anthropic, $gateway (http://127.0.0.1:PORT), $socket, $gateway_socket.
+# every real key), $key_openai, $key_anthropic, $key_gemini, $gateway (http://127.0.0.1:PORT), $socket, $gateway_socket.
 # shellcheck shell=sh
 set -eu
 umask 077
@@ -76,12 +76,15 @@ peers_upstream() {
   # Put together here, so that no text in the repository looks like a key.
   key_openai="sk""-proj-$mark$(random_hex 27)T3Blbk""FJ$(random_hex 37)"
   key_anthropic="sk""-ant-api03-$mark$(random_hex 36)AAA"
+  key_gemini="AI""za$(printf %s "$mark$(random_hex 20)" | cut -c1-35)"
   mkdir "$work/keys"
   printf %s "$key_openai" >"$work/keys/openai"
   printf %s "$key_anthropic" >"$work/keys/anthropic"
+  printf %s "$key_gemini" >"$work/keys/gemini"
   : >"$work/record"
   python3 "$here/upstream.py" --record "$work/record" --port-file "$work/port" \
-    --openai-key-file "$work/keys/openai" --anthropic-key-file "$work/keys/anthropic" "$@" \
+    --openai-key-file "$work/keys/openai" --anthropic-key-file "$work/keys/anthropic" \
+    --gemini-key-file "$work/keys/gemini" "$@" \
     >"$work/upstream.log" 2>&1 &
   pids="$pids $!"
   wait_for "the upstream" test -s "$work/port"
@@ -120,7 +123,7 @@ peers_daemon() {
   fi
   mkdir -p "$config_dir"
   python3 "$here/route_config.py" "$upstream" "$root/data/routes/openai.toml" "$root/data/routes/anthropic.toml" \
-    >"$config_dir/config.toml"
+    "$root/data/routes/gemini.toml" >"$config_dir/config.toml"
   # Every request asks the store itself: nothing may be served from the cache while it is locked.
   [ "${PEERS_STORE:-memory}" = memory ] ||
     sed -i "s/^kind = \"memory\"/kind = \"$PEERS_STORE\"\ncache = \"0s\"/" "$config_dir/config.toml"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A strict upstream on loopback: enough of OpenAI's and Anthropic's APIs for their official SDKs.
+"""A strict upstream on loopback: enough of OpenAI's, Anthropic's and Gemini's APIs for their official SDKs.
 
 Standard library only, deterministic, and suspicious. It takes the real key in the one header where the vendor
 wants it and nothing else: a wrong or absent key, a key in a second place, or the text of a hallpass token
@@ -19,11 +19,14 @@ Built from these published facts (no recorded answers of the vendors):
              the SDKs from 1.0 (npm) and 2.0 (PyPI) on send it as `Authorization: Bearer`, which only --direct
              allows: behind a gateway it must arrive in the documented place;
              errors as {"type": "error", "error": {type, message}}.
+  Gemini     API reference: POST /v1beta/models/MODEL:generateContent and :streamGenerateContent?alt=sse (each event a
+             GenerateContentResponse), :countTokens; key in `x-goog-api-key`; errors as {"error": {code, message, status}}.
   WHATWG HTML, section 9.2 (event streams); RFC 9112 section 7.1 (chunked coding).
 
     upstream.py --record FILE --port-file FILE [--openai-key-file FILE] [--anthropic-key-file FILE]
+                [--gemini-key-file FILE]
 
-The keys may also come in UPSTREAM_OPENAI_KEY and UPSTREAM_ANTHROPIC_KEY. It listens on 127.0.0.1, on a port the
+The keys may also come in UPSTREAM_OPENAI_KEY, UPSTREAM_ANTHROPIC_KEY and UPSTREAM_GEMINI_KEY. It listens on 127.0.0.1, on a port the
 kernel chooses, writes the port to the port file once it answers, and ends with POST /_quit, SIGTERM, or its parent.
 """
 
@@ -40,6 +43,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOKEN = "hp_"
+PLACES = ("authorization", "x-api-key", "x-goog-api-key")
 BODY_LIMIT = 8 * 1024 * 1024
 TEXT = ["The ", "upstream ", "answered ", "in ", "five."]
 CREATED = 1735689600
@@ -142,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def judge(self, vendor, query, body):
         """Why this request is refused (None: it is not), and where a key was found."""
-        found = {name: value for name in ("authorization", "x-api-key") if (value := self.headers.get(name))}
+        found = {name: value for name in PLACES if (value := self.headers.get(name))}
         where = sorted(found)
         if any(carries_token(text) for text in [self.path, *self.headers.keys(), *self.headers.values()]):
             return "a hallpass token reached the upstream", where
@@ -150,7 +154,9 @@ class Handler(BaseHTTPRequestHandler):
             return "a hallpass token reached the upstream in a body", where
         bearer = vendor == "openai" or (self.server.direct and "x-api-key" not in found)
         header, prefix = ("authorization", "Bearer ") if bearer else ("x-api-key", "")
-        for name in ("authorization", "x-api-key"):
+        if vendor == "gemini":
+            header, prefix = "x-goog-api-key", ""
+        for name in PLACES:
             if len(self.headers.get_all(name) or []) > 1:
                 return f"{name} is there twice", where
         if set(found) - {header}:
@@ -183,7 +189,8 @@ class Handler(BaseHTTPRequestHandler):
         if vendor == "anthropic" and not self.headers.get("anthropic-version"):
             message = "anthropic-version: header is required"
             return self.send_json(400, {"type": "error", "error": {"type": "invalid_request_error", "message": message}})
-        act = ROUTES.get((vendor, self.command, path))
+        # Gemini's paths name the model.
+        act = ROUTES.get((vendor, self.command, path.rpartition(":")[1:] if vendor == "gemini" else path))
         if act is None:
             return self.send_json(404, {"error": {"message": f"{self.command} {path} is not here", "type": "not_found"}})
         return act(self, asked)
@@ -231,6 +238,8 @@ def carries_token(text):
 def vendor_of(path, headers):
     if path.startswith("/v1/messages") or headers.get("anthropic-version"):
         return "anthropic"
+    if path.startswith("/v1beta/"):
+        return "gemini"
     return "openai"
 
 
@@ -361,7 +370,30 @@ def anthropic_models(handler, _):
     return handler.send_json(200, {"data": [model], "has_more": False, "first_id": "strict-1", "last_id": "strict-1"})
 
 
+def gemini_part(text, last):
+    whole = {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}], "modelVersion": "strict-1"}
+    if last:
+        whole["candidates"][0]["finishReason"] = "STOP"
+        whole["usageMetadata"] = {"promptTokenCount": 5, "candidatesTokenCount": len(TEXT), "totalTokenCount": 5 + len(TEXT)}
+    return whole
+
+
+def generate(handler, _):
+    return handler.send_json(200, gemini_part("".join(TEXT), True))
+
+
+def stream_generate(handler, _):
+    return handler.send_events([(None, gemini_part(word, word == TEXT[-1])) for word in TEXT])
+
+
+def count_gemini(handler, _):
+    return handler.send_json(200, {"totalTokens": 5})
+
+
 ROUTES = {
+    ("gemini", "POST", (":", "generateContent")): generate,
+    ("gemini", "POST", (":", "streamGenerateContent")): stream_generate,
+    ("gemini", "POST", (":", "countTokens")): count_gemini,
     ("openai", "POST", "/v1/chat/completions"): chat,
     ("openai", "POST", "/v1/responses"): responses,
     ("openai", "POST", "/v1/embeddings"): embeddings,
@@ -394,11 +426,13 @@ def main():
     parser.add_argument("--port-file", required=True)
     parser.add_argument("--openai-key-file")
     parser.add_argument("--anthropic-key-file")
+    parser.add_argument("--gemini-key-file")
     parser.add_argument("--direct", action="store_true", help="the SDKs come straight here, with the key")
     args = parser.parse_args()
     keys = {
         "openai": key_from(args.openai_key_file, "UPSTREAM_OPENAI_KEY"),
         "anthropic": key_from(args.anthropic_key_file, "UPSTREAM_ANTHROPIC_KEY"),
+        "gemini": key_from(args.gemini_key_file, "UPSTREAM_GEMINI_KEY"),
     }
     if not any(keys.values()):
         sys.exit("upstream.py: no key given, so nothing could be right")

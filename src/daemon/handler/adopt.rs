@@ -3,9 +3,15 @@
 //! Owns the order: for each key of a file plan, take by the quarantine's journal, then the issuer and the grant. What is
 //! written is what was shown; a file that changed in between is left.
 
-use std::{collections::BTreeMap, path::Path, rc::Rc};
+mod beside;
 
-use super::{grant, quarantine};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use super::{grant, helper, quarantine};
 use crate::{
     adopt::{self as planner, Secret, Step, Tool, Tree},
     api::{
@@ -19,6 +25,7 @@ use crate::{
     daemon::{
         keeper::Seen,
         state::{State, callers::Caller, names::PrincipalRecord},
+        watcher,
     },
     detect::rule,
     error::{Error, Result},
@@ -76,6 +83,9 @@ async fn file(
     let _turn = state.credential_turn.lock().await;
     state.audit_ready()?;
     let path = Path::new(&named.path).to_path_buf();
+    if !request.dry_run {
+        watcher::count_again(state, &path)?;
+    }
     let (surface, entry) = entry(catalogue, named)?;
     done.reloads = entry.reloads;
     let keeper = state.keeper()?;
@@ -106,8 +116,7 @@ async fn file(
     let names = quarantine::names(state, &seen, &BTreeMap::new(), &BTreeMap::new());
     let principal = surface.principal.as_deref().unwrap_or(&surface.name);
     let known = state.settings().rules.iter().any(|rule| rule.principal == principal);
-    let tool =
-        Tool { surface, format: entry.format, hallpass: &request.program, principal: known.then_some(principal) };
+    let mut beside = beside::read(&keeper, surface, named).await?;
     let (old, mut text) = (text.clone(), text);
     let mut tried: Vec<&str> = Vec::new();
     for (one, name) in seen.iter().zip(&names) {
@@ -119,6 +128,15 @@ async fn file(
         let route = route(state, name, one)?;
         let secret = Secret { value, name, route: route.as_ref().map(|(route, url)| (route, url.as_str())) };
         let tree = Tree::read(entry.format, text.as_bytes()).ok_or_else(unread)?;
+        let tool = Tool {
+            surface,
+            format: entry.format,
+            hallpass: &request.program,
+            principal: known.then_some(principal),
+            file: named.path.rsplit('/').next().unwrap_or_default(),
+            paths: &named.paths,
+            beside: &beside.iter().filter_map(|(name, file)| Some((name.clone(), file.tree()?))).collect(),
+        };
         let planned = planner::plan(&tool, &tree, std::slice::from_ref(&secret));
         let places = planned.outcomes.iter().map(|outcome| place(one, name, &outcome.at, outcome.what.as_ref()));
         let step = planned.outcomes.iter().find_map(|outcome| Some((&outcome.at, outcome.what.as_ref().ok()?)));
@@ -128,7 +146,12 @@ async fn file(
         };
         let new = planner::edit::apply(entry.format, &text, &planned.edits);
         let new = new.filter(|new| Tree::read(entry.format, new.as_bytes()).is_some());
-        let new = new.ok_or_else(|| Error::internal(format!("{at} could not be edited without breaking the file")))?;
+        let Some(new) = new else {
+            let why =
+                "it cannot be changed without touching something else (an anchor, a block, a key that is there twice)";
+            done.places.push(place(one, name, at, Err(&why.to_owned())));
+            continue;
+        };
         let hunks = planner::hunks(&text, &new);
         let others = seen.iter().filter_map(|seen| seen.value.expose_str());
         if others.into_iter().any(|other| hunks.iter().any(|(_, text)| text.contains(other))) {
@@ -136,40 +159,91 @@ async fn file(
             done.places.push(place(one, name, at, Err(&why.to_owned())));
             continue;
         }
+        let changed = match &planned.beside {
+            None => None,
+            Some((named, edits)) => match beside.get(named).map(|file| (file, file.edited(edits))) {
+                Some((_, Ok(new))) => Some((named.clone(), new)),
+                other => {
+                    let why = other.and_then(|(_, new)| new.err()).unwrap_or_default();
+                    done.places.push(place(one, name, at, Err(&why)));
+                    continue;
+                }
+            },
+        };
+        if let Some(Err(why)) = step.helper.as_ref().map(|wanted| helper::fits(state, wanted)) {
+            done.places.push(place(one, name, at, Err(&why)));
+            continue;
+        }
         done.places.extend(places);
         if !request.dry_run {
-            let adopted = engine::Adopted {
-                tool: surface.name.clone(),
-                at: at.clone(),
-                want: step.want.to_string(),
-                check: step.check.clone(),
-            };
-            let replacements = hunks.into_iter().map(|(span, text)| Replacement {
-                span,
-                credential: name.clone(),
-                value: secret::Secret::take(one.value.expose().to_vec()),
-                text: text.into_bytes(),
-                key: one.key.clone(),
-                kind: one.kind.to_owned(),
-                fingerprint: one.fingerprint.clone(),
-            });
-            let take = Take {
-                path: path.clone(),
-                replacements: replacements.collect(),
-                expected: Expected::of(text.as_bytes()),
-                adopted: Some(adopted),
+            let value = step.stored.as_ref().map_or(one.value.expose(), |stored| stored.expose().as_bytes());
+            let length = BTreeMap::from([(name.clone(), value.len() as u64)]);
+            let make = |path: &Path, old: &str, new: &str, at: &str, check: &str, made: bool| Take {
+                path: path.to_path_buf(),
+                replacements: planner::hunks(old, new)
+                    .into_iter()
+                    .map(|(span, text)| Replacement {
+                        span,
+                        credential: name.clone(),
+                        value: secret::Secret::take(value.to_vec()),
+                        text: text.into_bytes(),
+                        key: one.key.clone(),
+                        kind: one.kind.to_owned(),
+                        fingerprint: one.fingerprint.clone(),
+                    })
+                    .collect(),
+                expected: Expected::of(old.as_bytes()),
+                adopted: Some(engine::Adopted {
+                    tool: surface.name.clone(),
+                    at: at.to_owned(),
+                    want: step.want.to_string(),
+                    check: check.to_owned(),
+                    made,
+                }),
             };
             let detail = format!("{} {at} {}", path.display(), step.want);
             state.record(Record::new("adopt", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail))?;
+            // The settings first: until the key is gone the tool has it, and the store has it by then.
+            if let Some((named, new)) = &changed
+                && let Some(file) = beside.get_mut(named)
+                && file.text != *new
+            {
+                let first = planned.beside.iter().flat_map(|(_, edits)| edits).map(|edit| edit.at.as_str()).next();
+                let take = make(&file.path, &file.text, new, first.unwrap_or_default(), "", file.missing);
+                let item = file.take(&keeper, take).await?;
+                state.watcher.forget(&file.path);
+                quarantine::finish(state, &item, &length)?;
+                allow(state, caller, step)?;
+            }
+            let take = make(&path, &text, &new, at, &step.check, false);
             let item = keeper.run(move |worker| worker.quarantine()?.take(&take).map_err(Error::from)).await?;
             state.watcher.forget(&path);
-            let length = BTreeMap::from([(name.clone(), one.value.len() as u64)]);
             quarantine::finish(state, &item, &length)?;
             allow(state, caller, step)?;
         }
+        if let Some((named, new)) = changed
+            && let Some(file) = beside.get_mut(&named)
+        {
+            file.text = new;
+        }
         text = new;
     }
-    done.diff = diff(&named.path, &old, &text, &seen, &request.program);
+    // What went together with another key does not stay.
+    if let Some(tree) = Tree::read(entry.format, text.as_bytes()) {
+        let stands = |place: &Place| place.at == "/" || tree.get(&place.at).is_some();
+        done.places.retain(|place| place.with.is_some() || stands(place));
+    }
+    for file in beside.values().filter(|file| file.text != file.old) {
+        done.diff.push_str(&diff(
+            &file.path.display().to_string(),
+            &file.old,
+            &file.text,
+            &file.seen,
+            &request.program,
+        ));
+    }
+    let own = diff(&named.path, &old, &text, &seen, &request.program);
+    done.diff.push_str(&own);
     Ok(())
 }
 
@@ -178,7 +252,8 @@ fn entry<'a>(catalogue: &'a Catalogue, named: &ToolFile) -> Result<(&'a Surface,
     let surface =
         catalogue.get(&named.tool).ok_or_else(|| super::not_found("tool", &named.tool, "hallpass adopt --help"))?;
     let name = named.path.rsplit('/').next().unwrap_or_default();
-    let is = |path: &String| path.rsplit('/').next().is_some_and(|last| last == name);
+    // `${VARIABLE:-~/.tool/name}` ends with a brace.
+    let is = |path: &String| path.rsplit('/').next().is_some_and(|last| last.trim_end_matches('}') == name);
     let of_name = surface.file.iter().find(|file| file.paths(Os::current()).any(is));
     let file = of_name.ok_or_else(|| {
         Error::new(Code::InvalidValue, format!("{} has no file of this name", surface.title))
@@ -208,6 +283,9 @@ fn place(seen: &Seen, name: &str, at: &str, what: std::result::Result<&Step, &St
         with: what.ok().map(|step| step.with.word().to_owned()),
         want: what.ok().map(|step| step.want.to_string()),
         principal: what.ok().map(|step| step.principal.clone()),
+        helper: what.ok().and_then(|step| step.helper.clone()),
+        link: what.ok().and_then(|step| step.link.clone()),
+        start: what.ok().and_then(|step| step.start.clone()),
         why: what.err().cloned(),
     }
 }
@@ -227,6 +305,9 @@ fn allow(state: &Rc<State>, caller: &Caller, step: &Step) -> Result<()> {
             created_ms: sys::now().wall_ms,
             last_seen_ms: None,
         })?;
+    }
+    if let Some(wanted) = &step.helper {
+        helper::ensure(state, caller, wanted)?;
     }
     let covers = |grant: &crate::policy::Grant| {
         grant.principal == step.principal && grant.approval != Approval::Never && grant.what.contains(&step.want)
@@ -268,7 +349,7 @@ pub async fn list(state: &Rc<State>) -> Result<List<Adopted>> {
     let items = quarantine::items(state).await?;
     let held = items.into_iter().filter(|(_, step)| *step == engine::State::Quarantined);
     let adopted = held.filter_map(|(item, _)| {
-        let engine::Adopted { tool, at, want, check } = item.adopted?;
+        let engine::Adopted { tool, at, want, check, .. } = item.adopted?;
         Some(Adopted { id: item.id, tool, path: item.path.display().to_string(), at, want, check })
     });
     Ok(List { items: adopted.collect() })
@@ -278,11 +359,19 @@ pub async fn list(state: &Rc<State>) -> Result<List<Adopted>> {
 pub async fn undo(state: &Rc<State>, caller: &Caller, request: Undo) -> Result<List<Undone>> {
     state.human_only(caller, "undoing an adoption")?;
     let mut items = Vec::new();
+    let made = quarantine::items(state).await?.into_iter().map(|(item, _)| item);
+    let made = made.filter(|item| item.adopted.as_ref().is_some_and(|adopted| adopted.made));
+    let made: BTreeMap<String, PathBuf> = made.map(|item| (item.id, item.path)).collect();
     let all = list(state).await?.items;
     for one in all.into_iter().rev().filter(|one| request.tool.as_ref().is_none_or(|tool| *tool == one.tool)) {
         let mut undone = Undone { path: one.path, restored: None, error: None, hint: None };
         match quarantine::restore(state, caller, &one.id).await {
-            Ok(restored) => undone.restored = Some(restored),
+            Ok(restored) => {
+                if let Some(path) = made.get(&one.id).filter(|_| restored.identical) {
+                    beside::unmake(state, path.clone()).await?;
+                }
+                undone.restored = Some(restored);
+            }
             Err(error) => (undone.error, undone.hint) = (Some(error.detail), error.hint),
         }
         items.push(undone);

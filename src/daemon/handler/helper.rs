@@ -50,6 +50,25 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: Helper) -> Result<Helper
     Ok(request)
 }
 
+/// Whether the config could say this: that it says something else of the place already is the reason why not.
+pub(super) fn fits(state: &State, request: &Helper) -> std::result::Result<(), String> {
+    let settings = state.settings();
+    let pattern = Pattern::parse(&request.url).map_err(|odd| odd.to_string())?;
+    let own = |known: &&config::helping::Helper| known.tool == request.tool && known.pattern == pattern;
+    match settings.config.helpers.iter().find(own) {
+        Some(known) if known.want != request.want || known.username != request.username => {
+            Err(format!("hallpass has a helper for {} there already, which gives {}", request.tool, known.want))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Adds it where the config does not say it yet.
+pub(super) fn ensure(state: &Rc<State>, caller: &Caller, request: &Helper) -> Result<()> {
+    let known = state.settings().config.helpers.iter().any(|known| wire(known) == *request);
+    if known { Ok(()) } else { add(state, caller, request.clone()).map(drop) }
+}
+
 /// A credential that no route can stand in for has no issuer until somebody wants it released: this is that moment.
 /// It gives nothing yet; that takes a grant.
 fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {

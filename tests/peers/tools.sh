@@ -1,0 +1,233 @@
+#!/bin/sh
+# Developer tools whose keys were adopted: each still works against a strict server on loopback, by its own helper; its
+# files and its environment hold no key; afterwards each file is put back byte for byte. uv and pip, which adopt does
+# not touch, ask by the `keyring` program.
+#
+#   HALLPASS=target/release/hallpass tests/peers/tools.sh [git docker aws kubectl cargo python]
+. "$(dirname "$0")/lib.sh"
+"$here/install.sh" python tools
+tools=${*:-git docker aws kubectl cargo python}
+venv=$cache/tools
+unset GIT_CONFIG_GLOBAL GIT_ASKPASS SSH_ASKPASS DOCKER_CONFIG KUBECONFIG CARGO_HOME AWS_PROFILE AWS_ACCESS_KEY_ID \
+  AWS_SECRET_ACCESS_KEY AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE NETRC PIP_INDEX_URL UV_INDEX_URL GITHUB_TOKEN || true
+# What this machine trusts is for the registries, which are not spoken to from here on.
+unset GIT_SSL_CAINFO SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE REQUESTS_CA_BUNDLE AWS_CA_BUNDLE CARGO_HTTP_CAINFO PIP_CERT \
+  NODE_EXTRA_CA_CERTS || true
+real_home=$HOME
+rustup=${RUSTUP_HOME:-$real_home/.rustup}
+peers_daemon --plain
+mkdir -p "$work/before" "$work/ports" "$work/srv" "$HOME/.local/bin"
+PATH=$HOME/.local/bin:$PATH
+export GIT_TERMINAL_PROMPT=0 GIT_CONFIG_NOSYSTEM=1 AWS_EC2_METADATA_DISABLED=true
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE \
+  -keyout "$work/tls.key" -out "$work/tls.crt" 2>/dev/null || fail "openssl made no certificate"
+secret() { printf '%s%s' "$mark" "$(random_hex 6 | tr 0-9 G-P)$(random_hex 6)"; }
+for name in git docker cargo index; do secret >"$work/keys/$name"; done
+# A service account's token, as kubernetes signs them; nobody checks this signature.
+part() { printf %s "$1" | base64 -w0 | tr '/+' '_-' | tr -d =; }
+printf '%s.%s.%s' "$(part "{\"alg\":\"RS256\",\"kid\":\"$(random_hex 20)\"}")" \
+  "$(part "{\"iss\":\"kubernetes/serviceaccount\",\"sub\":\"system:serviceaccount:a:$mark\",\"exp\":1999999999}")" \
+  "$(head -c 96 /dev/urandom | base64 -w0 | tr '/+' '_-')" >"$work/keys/kubectl"
+: >"$work/tools.record"
+"$venv/bin/python" "$here/tools_server.py" "$work" 2>"$work/server.log" &
+pids="$pids $!"
+for name in git docker cargo kubectl index; do wait_for "the server for $name" test -s "$work/ports/$name"; done
+at() { echo "127.0.0.1:$(cat "$work/ports/$1")"; }
+
+# adopt TOOL NAME FILE...: keeps copies, adopts, looks for keys that are left, and asks each helper.
+adopt() {
+  tool=$1 name=$2
+  shift 2
+  for file in "$@"; do [ ! -e "$file" ] || cp -p "$file" "$work/before/$(echo "$file" | tr / +)"; done
+  hallpass adopt "$tool" --yes >"$work/out" 2>&1 || fail "$tool: adopt: $(cat "$work/out")"
+  for file in "$@"; do
+    ! grep -qF "$(cat "$work/keys/$name")" "$file" || fail "$tool: $file still has a key: $(cat "$work/out")"
+  done
+  ! env | grep -qF "$(cat "$work/keys/$name")" || fail "$tool: the key is in the environment"
+  hallpass adopt --check "$tool" >"$work/out" 2>&1 || fail "$tool: --check: $(cat "$work/out")"
+  grep -q "$tool" "$work/out" || fail "$tool: nothing was adopted: $(cat "$work/out")"
+  : >"$work/tools.record"
+}
+
+# undo TOOL FILE...: every file is as it was, or as little there.
+undo() {
+  tool=$1
+  shift
+  hallpass adopt --undo "$tool" --yes >"$work/out" 2>&1 || fail "$tool: --undo: $(cat "$work/out")"
+  for file in "$@"; do
+    old="$work/before/$(echo "$file" | tr / +)"
+    if [ -e "$old" ]; then cmp -s "$file" "$old" || fail "$tool: $file is not as it was"; else
+      [ ! -e "$file" ] || fail "$tool: $file was not there before"
+    fi
+  done
+  ok "$tool: undone, byte for byte"
+}
+
+# works NAME WHAT COMMAND...: it does, and its server saw the real key.
+works() {
+  service=$1 what=$2
+  shift 2
+  timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null || fail "$what: exit code $?: $(tail -c 1500 "$work/out" "$work/err")"
+  jq -es --arg s "$service" 'map(select(.service == $s and .key_ok)) | length > 0' "$work/tools.record" >/dev/null ||
+    fail "$what: the server saw $(cat "$work/tools.record")"
+  bad=$(jq -c --arg s "$service" 'select(.service == $s and .sent and (.key_ok | not))' "$work/tools.record")
+  [ -z "$bad" ] || fail "$what: the server refused $bad"
+  : >"$work/tools.record"
+  ok "$what"
+}
+
+git_part() {
+  git init -q -b main --bare "$work/srv/acme/web.git"
+  git -C "$work/srv/acme/web.git" config http.receivepack true
+  printf '[user]\n\tname = Jo\n\temail = jo@example.org\n[credential]\n\thelper = store\n[http]\n\tsslCAInfo = %s\n' \
+    "$work/tls.crt" >"$HOME/.gitconfig"
+  printf 'https://jo:%s@%s\n' "$(cat "$work/keys/git")" "$(at git)" >"$HOME/.git-credentials"
+  adopt git git "$HOME/.git-credentials" "$HOME/.gitconfig"
+  works git "git clone" git clone -q "https://$(at git)/acme/web.git" "$work/web"
+  git -C "$work/web" commit -q --allow-empty -m one
+  works git "git push" git -C "$work/web" push -q origin HEAD:main
+  works git "git fetch" git -C "$work/web" fetch -q
+  ! grep -rqF "$(cat "$work/keys/git")" "$work/web/.git" "$HOME/.git-credentials" || fail "git: the key is in a file again"
+  undo git "$HOME/.git-credentials" "$HOME/.gitconfig"
+  cd "$work/web"
+  git remote set-url origin "https://jo:$(cat "$work/keys/git")@$(at git)/acme/web.git"
+  adopt git git "$work/web/.git/config"
+  works git "git push, the key having been in the remote's URL" git push -q origin HEAD:other
+  undo git "$work/web/.git/config"
+  cd "$work"
+}
+
+docker_part() {
+  config="$HOME/.docker/config.json"
+  mkdir -p "$HOME/.docker" "$work/registry"
+  port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  cat >"$work/registry.yml" <<Y
+version: 0.1
+log: {level: error}
+storage: {filesystem: {rootdirectory: $work/registry}}
+http: {addr: "127.0.0.1:$port", tls: {certificate: $work/tls.crt, key: $work/tls.key}}
+auth: {token: {realm: "https://$(at docker)/token", service: registry, issuer: peers, rootcertbundle: $work/tls.crt}}
+Y
+  docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
+  pids="$pids $!"
+  wait_for "docker-registry" curl -sk "https://127.0.0.1:$port/v2/"
+  printf '{\n\t"auths": {\n\t\t"127.0.0.1:%s": {\n\t\t\t"auth": "%s"\n\t\t}\n\t}\n}\n' "$port" \
+    "$(printf 'jo:%s' "$(cat "$work/keys/docker")" | base64 -w0)" >"$config"
+  adopt docker docker "$config"
+  ! grep -q '"auth"' "$config" || fail "docker: $config still has a key"
+  mkdir "$work/image"
+  "$python" - "$work/image" <<'P'
+import hashlib, json, sys
+folder, blobs = sys.argv[1], {}
+def put(data):
+    digest = hashlib.sha256(data).hexdigest()
+    open(f"{folder}/{digest}", "wb").write(data)
+    return {"digest": f"sha256:{digest}", "size": len(data)}
+config = put(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}}).encode())
+manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": [],
+            "config": dict(config, mediaType="application/vnd.docker.container.image.v1+json")}
+open(f"{folder}/manifest.json", "w").write(json.dumps(manifest))
+open(f"{folder}/version", "w").write("Directory Transport Version: 1.1\n")
+P
+  image="127.0.0.1:$port/acme/web:latest"
+  works docker "skopeo copy: a push" skopeo --insecure-policy copy --dest-tls-verify=false --dest-authfile "$config" "dir:$work/image" "docker://$image"
+  works docker "skopeo copy: a pull" skopeo --insecure-policy copy --src-tls-verify=false --src-authfile "$config" "docker://$image" "dir:$work/pulled"
+  if command -v docker >/dev/null; then
+    works docker "docker manifest inspect" env DOCKER_HOST=unix:///nonexistent docker manifest inspect --insecure "$image"
+  fi
+  undo docker "$config"
+}
+
+aws_part() {
+  port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  INITIAL_NO_AUTH_ACTION_COUNT=3 "$venv/bin/moto_server" -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
+  pids="$pids $!"
+  wait_for "moto" curl -s "http://127.0.0.1:$port/moto-api/"
+  mkdir -p "$HOME/.aws"
+  # moto makes the key, and checks each signature with it afterwards.
+  AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x "$venv/bin/python" - "http://127.0.0.1:$port" "$HOME/.aws/credentials" "$work/keys/aws" <<'P'
+import boto3, json, sys
+iam = boto3.client("iam", endpoint_url=sys.argv[1], region_name="us-east-1")
+iam.create_user(UserName="jo")
+allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+iam.put_user_policy(UserName="jo", PolicyName="all", PolicyDocument=json.dumps(allow))
+key = iam.create_access_key(UserName="jo")["AccessKey"]
+open(sys.argv[2], "w").write(f"[work]\naws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}\n")
+open(sys.argv[3], "w").write(key["SecretAccessKey"])
+P
+  printf '[profile work]\nregion = us-east-1\n# mine\n' >"$HOME/.aws/config"
+  adopt aws aws "$HOME/.aws/credentials" "$HOME/.aws/config"
+  # works() has no record here: moto itself refuses what is not signed with the key.
+  for client in "aws CLI" boto3; do
+    case $client in
+      boto3) set -- "$venv/bin/python" -c 'import boto3, sys
+print(boto3.Session(profile_name="work").client("sts", endpoint_url=sys.argv[1]).get_caller_identity()["Arn"])' "http://127.0.0.1:$port" ;;
+      *) set -- "$venv/bin/aws" --profile work --endpoint-url "http://127.0.0.1:$port" sts get-caller-identity ;;
+    esac
+    timeout 60 "$@" >"$work/out" 2>&1 || fail "$client: $(tail -c 800 "$work/out")"
+    grep -q user/jo "$work/out" || fail "$client: it is somebody else: $(cat "$work/out")"
+    ok "$client"
+  done
+  if AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x "$venv/bin/aws" --region us-east-1 --endpoint-url "http://127.0.0.1:$port" \
+    sts get-caller-identity >/dev/null 2>&1; then fail "moto takes any key"; fi
+  undo aws "$HOME/.aws/credentials" "$HOME/.aws/config"
+}
+
+kubectl_part() {
+  command -v kubectl >/dev/null || { ok "kubectl: skipped, it is not installed"; return 0; }
+  mkdir -p "$HOME/.kube"
+  cat >"$HOME/.kube/config" <<Y
+apiVersion: v1
+kind: Config
+current-context: dev
+clusters:
+- name: dev
+  cluster:
+    server: https://$(at kubectl)
+    certificate-authority: $work/tls.crt
+contexts:
+- name: dev
+  context: {cluster: dev, user: jo}
+users:
+# mine
+- name: jo
+  user:
+    token: $(cat "$work/keys/kubectl")
+Y
+  chmod 600 "$HOME/.kube/config"
+  adopt kubectl kubectl "$HOME/.kube/config"
+  works kubectl "kubectl get --raw /version" kubectl get --raw /version
+  undo kubectl "$HOME/.kube/config"
+}
+
+cargo_part() {
+  export CARGO_HOME="$HOME/.cargo" RUSTUP_HOME="$rustup"
+  mkdir -p "$CARGO_HOME" "$work/sample/src" "$work/user_of/src"
+  printf '[registries.work]\nindex = "sparse+https://%s/"\n\n[http]\ncainfo = "%s"\n' "$(at cargo)" "$work/tls.crt" >"$CARGO_HOME/config.toml"
+  printf '[registries.work]\ntoken = "%s"\n' "$(cat "$work/keys/cargo")" >"$CARGO_HOME/credentials.toml"
+  adopt cargo cargo "$CARGO_HOME/credentials.toml" "$CARGO_HOME/config.toml"
+  printf '[package]\nname = "sample"\nversion = "1.0.0"\nedition = "2021"\nlicense = "MIT"\ndescription = "x"\n' >"$work/sample/Cargo.toml"
+  : >"$work/sample/src/lib.rs"
+  printf '[package]\nname = "user_of"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\nsample = { version = "1", registry = "work" }\n' >"$work/user_of/Cargo.toml"
+  : >"$work/user_of/src/lib.rs"
+  works cargo "cargo publish" cargo publish -q --allow-dirty --no-verify --registry work --manifest-path "$work/sample/Cargo.toml"
+  works cargo "cargo fetch" cargo fetch -q --manifest-path "$work/user_of/Cargo.toml"
+  undo cargo "$CARGO_HOME/credentials.toml" "$CARGO_HOME/config.toml"
+}
+
+# By the program `keyring`, on the PATH of these two only.
+python_part() {
+  hallpass credential add index <"$work/keys/index" >/dev/null || fail "credential add"
+  hallpass helper add keyring "https://$(at index)" index:release --username jo >/dev/null || fail "helper add"
+  hallpass grant add human index:release >/dev/null || fail "grant add"
+  mkdir "$work/only"
+  ln -s "$HALLPASS" "$work/only/keyring"
+  url="https://jo@$(at index)/simple"
+  : >"$work/tools.record"
+  works index "pip install" env "PATH=$work/only:$PATH" "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input \
+    --keyring-provider subprocess --cert "$work/tls.crt" --index-url "$url" --target "$work/pip" --no-cache-dir sample
+  works index "uv pip install" env "PATH=$work/only:$PATH" "SSL_CERT_FILE=$work/tls.crt" "$venv/bin/uv" pip install -q --no-cache \
+    --python "$venv/bin/python" --keyring-provider subprocess --index-url "$url" --target "$work/uv" sample
+}
+
+for one in $tools; do "${one}_part"; done
