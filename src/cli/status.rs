@@ -58,6 +58,7 @@ fn render(s: &Status, now: jiff::Timestamp) -> String {
         memory(s),
         connections(s),
     ];
+    lines.extend(rendered(s));
     lines.push(String::new());
     lines.push(format!(
         "{} credentials, {} principals, {} grants, {} open tasks, {} live tokens",
@@ -105,6 +106,19 @@ fn memory(s: &Status) -> String {
     }
 }
 
+fn rendered(s: &Status) -> Option<String> {
+    let rendered = &s.rendered;
+    if rendered.files == 0 {
+        return None;
+    }
+    let count = format!("{} rendered in {}", rendered.files, rendered.folder);
+    Some(match (rendered.failing, rendered.in_memory) {
+        (0, true) => line(Mark::Good, "files", &count),
+        (0, false) => line(Mark::Look, "files", &format!("{count}, which is on a disk and not in memory")),
+        (n, _) => line(Mark::Bad, "files", &format!("{count}, {n} without a fresh token; `hallpass render list`")),
+    })
+}
+
 fn connections(s: &Status) -> String {
     let mark = if s.connections.open * 10 < s.connections.limit * 9 { Mark::Good } else { Mark::Look };
     line(mark, "open", &format!("{} of {} connections", s.connections.open, s.connections.limit))
@@ -131,6 +145,7 @@ mod tests {
             "hardening": [{ "name": "mlock", "active": false, "detail": "limit 64 KiB" }],
             "credentials": 1, "principals": 2, "grants": 3, "open_tasks": 4, "live_leases": 5, "waiting_approvals": 1,
             "connections": { "open": 1, "limit": 100 },
+            "rendered": { "folder": "/r", "files": 2, "failing": 1, "in_memory": false },
             "you": { "principal": "human", "kind": "human", "named_by": "terminal", "task": null },
             "evidence": "bash[1] < systemd[2]", "from_the_future": {}
         }))
@@ -138,7 +153,15 @@ mod tests {
         let text = render(&status, "2026-01-02T06:00:00Z".parse().unwrap());
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert!(plain.lines().count() <= 24, "{plain}");
-        for part in ["3 h ago by client", "bad   gateway", "look  store", "port 7711", "mlock is off", "1 waiting"] {
+        for part in [
+            "3 h ago by client",
+            "bad   gateway",
+            "look  store",
+            "port 7711",
+            "mlock is off",
+            "1 waiting",
+            "1 without a fresh token",
+        ] {
             assert!(plain.contains(part), "{part} in {plain}");
         }
         assert!(!plain.contains('\u{1b}'));

@@ -10,7 +10,7 @@ use super::mint::{self, Order};
 use crate::{
     api::problem::Code,
     audit::Decision,
-    config::IssuerKind,
+    config::{self, Issuer, IssuerKind},
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
     policy::RELEASE,
@@ -44,6 +44,23 @@ pub fn no_scope(issuer: &str) -> Error {
         .hint(format!("`hallpass route show {issuer}` lists its scopes; a tool's helper may be given {issuer}:{SCOPE}"))
 }
 
+/// A credential that no route can stand in for has no issuer until somebody wants it released: this is that moment.
+/// It gives nothing yet; that takes a grant.
+pub fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
+    let known = state.settings().config.issuers.contains_key(&want.issuer);
+    if known || !is_asked(want) || state.names.borrow().credential(&want.issuer).is_none() {
+        return Ok(());
+    }
+    let issuer = Issuer { kind: IssuerKind::Static, credential: want.issuer.clone() };
+    config::edit::add_issuer(&state.paths.config(), &want.issuer, &issuer)?;
+    state.reload()
+}
+
+/// Refuses what is not the credential itself and nothing else.
+pub fn only(what: &Wanted) -> Result<()> {
+    if is_asked(what) && what.scopes.len() == 1 { Ok(()) } else { Err(no_scope(&what.issuer)) }
+}
+
 /// The credential's value, for a caller that a grant allows it.
 pub async fn release(state: &Rc<State>, caller: &Caller, order: &Order) -> Result<Secret> {
     if is_asked(&order.what) && order.what.scopes.len() > 1 {
@@ -51,16 +68,41 @@ pub async fn release(state: &Rc<State>, caller: &Caller, order: &Order) -> Resul
     }
     state.audit_ready()?;
     mint::decide(state, caller, order).await?;
-    let credential = state.settings().config.issuers.get(&order.what.issuer).map(|issuer| issuer.credential.clone());
-    let credential = credential.ok_or_else(|| no_token(&order.what.issuer))?;
-    let store = state.store.borrow().clone();
-    let value = store.get(&credential).await?;
+    let value = read(state, &order.what.issuer).await?;
     caller.recheck()?;
-    state.record(
-        mint::record(state, "credential.release", order)
-            .evidence(Some(&caller.evidence().summary()))
-            .decision(Decision::Allowed)
-            .detail("static"),
-    )?;
+    put_on_record(state, Some(caller), order, None)?;
     Ok(value)
+}
+
+/// The same for what the daemon itself makes, with nobody who asks.
+pub async fn unattended(state: &Rc<State>, order: &Order) -> Result<Secret> {
+    only(&order.what)?;
+    state.audit_ready()?;
+    mint::unattended_terms(state, order)?;
+    let value = read(state, &order.what.issuer).await?;
+    // Grants may have changed while the store was read.
+    mint::unattended_terms(state, order)?;
+    put_on_record(state, None, order, None)?;
+    Ok(value)
+}
+
+/// The value of an issuer's credential. Whether it may go out was decided before.
+pub async fn read(state: &State, issuer: &str) -> Result<Secret> {
+    let credential = state.settings().config.issuers.get(issuer).map(|issuer| issuer.credential.clone());
+    let credential = credential.ok_or_else(|| no_token(issuer))?;
+    let store = state.store.borrow().clone();
+    Ok(store.get(&credential).await?)
+}
+
+/// Puts on record that a credential goes out. It must not where that fails.
+pub fn put_on_record(state: &State, caller: Option<&Caller>, order: &Order, lease: Option<&str>) -> Result<()> {
+    let evidence = caller.map(|caller| caller.evidence().summary());
+    let mut record = mint::record(state, "credential.release", order)
+        .evidence(evidence.as_deref())
+        .decision(Decision::Allowed)
+        .detail("static");
+    if let Some(lease) = lease {
+        record = record.lease(lease);
+    }
+    state.record(record)
 }
