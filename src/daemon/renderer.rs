@@ -7,7 +7,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
     rc::Rc,
     time::Duration,
@@ -31,7 +31,8 @@ use crate::{
     clock::{Deadline, Moment},
     error::{Error, Result},
     helper::endpoint,
-    paths::FILE_MODE,
+    paths::{DIR_MODE, FILE_MODE},
+    principal::is_name,
     render::{self, Misfit, Values},
     scope::Wanted,
     sys,
@@ -149,30 +150,31 @@ pub fn wanted(state: &State, render: &Render) -> Result<Wanted> {
 /// One file, as it is to be now.
 async fn tend(state: &Rc<State>, mut file: File, changed: bool) -> File {
     let now = sys::now();
+    let mut ended = false;
     let name = file.render.name.clone();
     if changed && is_for_another_want(state, &file) {
         // The helper's entry says something else now.
         report(state.end_task(&task_of(&name), EndReason::GrantGone));
-        (file.content, file.problem) = (None, None);
+        remove(state, &name);
+        (file.content, ended) = (None, true);
     }
     if let Some(lease) = file.lease().map(str::to_owned)
         && state.leases.borrow().by_id(&lease).is_none_or(|live| live.lease.check(now).is_err())
     {
         remove(state, &name);
-        file.content = None;
-        file.problem = None;
+        (file.content, ended) = (None, true);
         // A person did that, and a new file would undo it.
         if was_revoked(state, &lease, &name) {
             file.off = true;
-            let ended = Error::new(Code::TokenRevoked, "its lease was ended, and the file went with it");
-            file.problem = Some(ended.hint(format!("hallpass render renew {name}")));
+            let revoked = Error::new(Code::TokenRevoked, "its lease was ended, and the file went with it");
+            file.problem = Some(revoked.hint(format!("hallpass render renew {name}")));
         }
     }
     let refused = matches!(file.content, Some(Content::Credential)) && changed && !is_allowed(state, &file.render);
     let waits = match (&file.content, &file.problem) {
         _ if file.off => true,
         (Some(Content::Credential), _) => !refused,
-        (_, Some(_)) => !changed && file.again.is_none_or(|again| !again.is_past(now)),
+        (_, Some(_)) => !changed && !ended && file.again.is_none_or(|again| !again.is_past(now)),
         (Some(Content::Token { .. }), None) => file.due(now).is_some_and(|due| !due.is_zero()),
         (None, None) => false,
     };
@@ -351,15 +353,22 @@ fn report(result: Result<()>) {
     }
 }
 
-/// Removes files of ours that no entry is for.
+/// Removes files of ours that no entry is for. What is not as we make it (private, plain, by such a name) is not ours:
+/// where a variable names the socket, the folder beside it may be anybody's.
 fn sweep(state: &State) {
     let settings = state.settings();
-    for entry in fs::read_dir(state.paths.rendered_dir()).into_iter().flatten().flatten() {
+    let folder = state.paths.rendered_dir();
+    let private = |meta: &fs::Metadata, mode: u32| meta.uid() == sys::uid() && meta.mode() & 0o777 == mode;
+    if !folder.symlink_metadata().is_ok_and(|meta| meta.is_dir() && private(&meta, DIR_MODE)) {
+        return;
+    }
+    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let known = name.to_str().is_some_and(|name| {
-            settings.config.renders.iter().any(|render| render.name == name) && !state.shutdown.is_cancelled()
-        });
-        if !known {
+        let name = name.to_str().unwrap_or_default();
+        let plain = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).unwrap_or(name);
+        let ours = is_name(plain) && entry.metadata().is_ok_and(|meta| meta.is_file() && private(&meta, FILE_MODE));
+        let wanted = settings.config.renders.iter().any(|render| render.name == name) && !state.shutdown.is_cancelled();
+        if ours && !wanted {
             let _ = fs::remove_file(entry.path());
         }
     }

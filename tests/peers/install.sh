@@ -8,7 +8,8 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
-python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
+python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5 awscli==1.46.3 boto3==1.44.5 moto[server]==5.2.5
+  azure-identity==1.27.0"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
   @google/gemini-cli@0.61.0"
