@@ -222,7 +222,7 @@ impl Backend for GatewayBackend {
             rate: None,
             wait: None,
         };
-        release::put_on_record(state, None, &order, Some(&lease.id))?;
+        state.record(release::record(state, &order).lease(&lease.id))?;
         Ok(HandedOver { secret, username: entry.username, expires_ms: lease.deadline.wall_ms })
     }
 

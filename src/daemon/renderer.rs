@@ -248,9 +248,8 @@ async fn make(state: &Rc<State>, render: &Render) -> Result<Content> {
     let what = wanted(state, render)?;
     let task = task_of(&render.name);
     if render.helper.is_none() && (release::is_asked(&what) || release::is_static(state, &what.issuer)) {
-        let order = order(render, what, Some(task));
-        // Judged without a task: what lives as long as its grant has none.
-        let value = release::unattended(state, &order).await?;
+        let order = order(render, what, None);
+        let value = release::unattended(state, &order, &task).await?;
         let text = value.expose_str().ok_or_else(|| {
             Error::new(Code::InvalidValue, format!("{} is not text", order.what.issuer)).hint("give another credential")
         })?;

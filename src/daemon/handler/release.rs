@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::mint::{self, Order};
 use crate::{
     api::problem::Code,
-    audit::Decision,
+    audit::{Decision, Record},
     config::{self, Issuer, IssuerKind},
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
@@ -70,19 +70,20 @@ pub async fn release(state: &Rc<State>, caller: &Caller, order: &Order) -> Resul
     mint::decide(state, caller, order).await?;
     let value = read(state, &order.what.issuer).await?;
     caller.recheck()?;
-    put_on_record(state, Some(caller), order, None)?;
+    state.record(record(state, order).evidence(Some(&caller.evidence().summary())))?;
     Ok(value)
 }
 
-/// The same for what the daemon itself makes, with nobody who asks.
-pub async fn unattended(state: &Rc<State>, order: &Order) -> Result<Secret> {
+/// The same for what the daemon itself makes, with nobody who asks. `task` is for the record alone: no task ends a
+/// credential.
+pub async fn unattended(state: &Rc<State>, order: &Order, task: &str) -> Result<Secret> {
     only(&order.what)?;
     state.audit_ready()?;
     mint::unattended_terms(state, order)?;
     let value = read(state, &order.what.issuer).await?;
     // Grants may have changed while the store was read.
     mint::unattended_terms(state, order)?;
-    put_on_record(state, None, order, None)?;
+    state.record(record(state, order).task(Some(task)))?;
     Ok(value)
 }
 
@@ -94,15 +95,7 @@ pub async fn read(state: &State, issuer: &str) -> Result<Secret> {
     Ok(store.get(&credential).await?)
 }
 
-/// Puts on record that a credential goes out. It must not where that fails.
-pub fn put_on_record(state: &State, caller: Option<&Caller>, order: &Order, lease: Option<&str>) -> Result<()> {
-    let evidence = caller.map(|caller| caller.evidence().summary());
-    let mut record = mint::record(state, "credential.release", order)
-        .evidence(evidence.as_deref())
-        .decision(Decision::Allowed)
-        .detail("static");
-    if let Some(lease) = lease {
-        record = record.lease(lease);
-    }
-    state.record(record)
+/// The record of a credential that goes out. It must not where that cannot be written.
+pub fn record<'a>(state: &State, order: &'a Order) -> Record<'a> {
+    mint::record(state, "credential.release", order).decision(Decision::Allowed).detail("static")
 }
