@@ -8,7 +8,7 @@
 //! scope (SECURITY.md). Inside the boundary the aim is narrow tokens and honest records.
 //!
 //! Direction of imports: `cli → client → api`; `daemon → handler → {policy, lease, store, gateway,
-//! audit}`. `api`, `clock`, `helper`, `lease`, `policy`, `principal`, `scope`, `secret`, `task` and `token` are
+//! audit}`. `api`, `clock`, `helper`, `lease`, `policy`, `principal`, `render`, `scope`, `secret`, `task` and `token` are
 //! pure: no I/O, no tokio, time and randomness passed in. `tests/it/architecture.rs` holds this.
 
 pub mod adopt;
@@ -31,6 +31,7 @@ pub mod policy;
 pub mod principal;
 pub mod project;
 pub mod quarantine;
+pub mod render;
 pub mod revoke;
 pub mod scan;
 pub mod scope;

@@ -127,6 +127,16 @@ impl Paths {
         self.socket().with_file_name("daemon.lock")
     }
 
+    /// The folder of the rendered files, beside the sockets.
+    pub fn rendered_dir(&self) -> PathBuf {
+        self.socket().with_file_name("rendered")
+    }
+
+    /// A rendered file. The path depends on the name alone, so it can be written into a tool's config.
+    pub fn rendered(&self, name: &str) -> PathBuf {
+        self.rendered_dir().join(name)
+    }
+
     /// The state database.
     pub fn database(&self) -> PathBuf {
         self.state_dir.join("state.db")
@@ -159,5 +169,6 @@ mod tests {
         let paths = Paths::under(Path::new("/h"), Some("/s/a.sock".into()));
         assert_eq!(paths.gateway_socket(), Path::new("/s/gateway.sock"));
         assert_eq!(paths.lock(), Path::new("/s/daemon.lock"));
+        assert_eq!(paths.rendered("npm"), Path::new("/s/rendered/npm"));
     }
 }

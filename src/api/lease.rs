@@ -49,7 +49,7 @@ pub struct Minted {
     /// Always `Bearer`.
     pub token_type: String,
     /// What kind of token it is (RFC 8693 section 2.2.1): `urn:hallpass:token-type:gateway` works only at
-    /// the gateway.
+    /// the gateway, `urn:hallpass:token-type:endpoint` only where a helper is asked over HTTP.
     pub issued_token_type: String,
     /// Seconds until it ends.
     pub expires_in: u64,

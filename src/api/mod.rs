@@ -14,6 +14,7 @@ pub mod operations;
 pub mod principal;
 pub mod problem;
 pub mod quarantine;
+pub mod render;
 pub mod route;
 pub mod session;
 pub mod status;

@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, adopt, approval, credential, grant, helper, lease, principal, quarantine, route, session, status,
-    task, watch,
+    Done, List, Pong, adopt, approval, credential, grant, helper, lease, principal, quarantine, render, route, session,
+    status, task, watch,
 };
 
 /// One operation.
@@ -76,6 +76,12 @@ operations! {
     "helper_add" "POST" "/v1/helpers" (helper::Helper) -> helper::Helper: "Adds to the config what a tool gets.";
     "helper_remove" "POST" "/v1/helpers/remove" (helper::RemoveHelper) -> Done: "Removes what a tool gets.";
     "helper" "POST" "/v1/helper" (helper::HelperRequest) -> helper::HelperAnswer: "Gives a tool what the config says it gets, where a grant allows it.";
+
+    "render_list" "GET" "/v1/renders" () -> List<render::Rendered>: "Files that are kept filled with a token, in the config's order.";
+    "render_add" "POST" "/v1/renders" (render::Render) -> render::Rendered: "Keeps a file filled with a token, and makes it.";
+    "render_show" "GET" "/v1/renders/{name}" () -> render::Rendered: "One rendered file.";
+    "render_remove" "DELETE" "/v1/renders/{name}" () -> Done: "Removes a rendered file and ends its token.";
+    "render_renew" "POST" "/v1/renders/{name}/renew" () -> render::Rendered: "Makes a rendered file anew; its old token ends.";
 
     "quarantine_list" "GET" "/v1/quarantine" () -> List<quarantine::Item>: "Files that secrets were taken out of, newest first.";
     "quarantine_take" "POST" "/v1/quarantine" (quarantine::TakeFiles) -> List<quarantine::Taken>: "Takes secrets out of files and leaves references.";

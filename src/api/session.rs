@@ -15,6 +15,10 @@ pub struct OpenEnv {
     /// What is needed; with a project, on top of what its `.hallpass.toml` names.
     #[serde(default)]
     pub want: Vec<Wanted>,
+    /// Helpers that are asked over HTTP: `aws:PROFILE`, `azure:RESOURCE`. Each gets a token for its endpoint at the
+    /// gateway, and the variables that lead its SDKs there.
+    #[serde(default)]
+    pub helpers: Vec<String>,
     /// Who works on it, for a caller that nothing else names.
     #[serde(rename = "as", default)]
     pub claim: Option<String>,

@@ -43,6 +43,9 @@ pub struct Status {
     pub live_leases: u64,
     /// How many requests wait for a human.
     pub waiting_approvals: u64,
+    /// The rendered files.
+    #[serde(default)]
+    pub rendered: RenderedStatus,
     /// How many connections are open now, and how many may be.
     pub connections: Connections,
     /// Who the caller is taken for.
@@ -100,4 +103,17 @@ pub struct Connections {
     pub open: u64,
     /// The most there may be.
     pub limit: u64,
+}
+
+/// The files that are kept filled with tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RenderedStatus {
+    /// Their folder.
+    pub folder: String,
+    /// How many there are.
+    pub files: u64,
+    /// How many of them have no fresh token.
+    pub failing: u64,
+    /// Whether the folder is in memory, so that no token in it reaches a disk.
+    pub in_memory: bool,
 }

@@ -35,6 +35,9 @@ pub struct Session {
     /// project's .hallpass.toml names
     #[arg(long = "grant", value_name = "ISSUER:SCOPE@RESOURCE")]
     pub grants: Vec<Wanted>,
+    /// A helper that is asked over HTTP, such as aws:work or azure:https://management.azure.com/; may be given again
+    #[arg(long = "helper", value_name = "TOOL:NAME")]
+    pub helpers: Vec<String>,
     /// How long the tokens live at the most, such as 1h
     #[arg(long, value_parser = when::seconds)]
     pub ttl: Option<u64>,
@@ -83,6 +86,7 @@ impl Session {
         let body = OpenEnv {
             task: self.task.clone().or_else(|| program.is_none().then(|| own_title(project.as_deref()))),
             want: self.grants.clone(),
+            helpers: self.helpers.clone(),
             claim: self.claim.clone(),
             program: program.map(ToOwned::to_owned),
             project: project.as_deref().map(trust::text).transpose()?,
@@ -159,7 +163,8 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         return leave(cx, syntax, id);
     }
     let project = args.session.project()?;
-    if args.session.grants.is_empty() && project.is_none() && args.session.references().is_empty() {
+    let named = !args.session.grants.is_empty() || !args.session.helpers.is_empty();
+    if !named && project.is_none() && args.session.references().is_empty() {
         // The hook asked because of a reference that somebody has removed since: there is nothing to say.
         if args.hook {
             return Ok(1);

@@ -57,9 +57,9 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct Add {
-    /// git, docker, aws, gcp, kubectl, cargo, bazel, terraform, go, keyring, headers, or * for any
+    /// git, docker, aws, azure, gcp, kubectl, cargo, bazel, terraform, go, keyring, headers, or * for any
     tool: String,
-    /// What it asks for: https://github.com/acme/*, profile:NAME, audience:NAME, cluster:URL
+    /// What it asks for: https://github.com/acme/*, profile:NAME, audience:NAME, cluster:URL, resource:URL
     url: String,
     /// What it gets: ISSUER:SCOPES[@RESOURCES]; the scope release is the credential itself
     want: Wanted,

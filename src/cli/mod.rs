@@ -27,6 +27,7 @@ mod principal;
 mod quarantine;
 mod quote;
 mod references;
+mod render;
 mod revoke_upstream;
 mod route;
 mod scan;
@@ -109,6 +110,9 @@ enum Command {
     /// What developer tools get when they ask for a credential, and the programs that they ask
     #[command(subcommand)]
     Helper(helper::Verb),
+    /// Files that are kept filled with a token, for tools that read one
+    #[command(subcommand)]
+    Render(render::Verb),
     /// The gateway's upstreams
     #[command(subcommand)]
     Route(route::Verb),
@@ -203,6 +207,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Principal(verb) => principal::run(&cx, verb),
         Command::Grant(verb) => grant::run(&cx, verb),
         Command::Helper(verb) => helper::run(&cx, verb),
+        Command::Render(verb) => render::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),
         Command::Lease(verb) => lease::run(&cx, verb),

@@ -62,6 +62,7 @@ fn render(s: &Status, now: jiff::Timestamp) -> String {
         memory(s),
         connections(s),
     ];
+    lines.extend(rendered(s));
     lines.push(String::new());
     lines.push(format!(
         "{} credentials, {} principals, {} grants, {} open tasks, {} live tokens",
@@ -130,6 +131,19 @@ fn memory(s: &Status) -> String {
     }
 }
 
+fn rendered(s: &Status) -> Option<String> {
+    let rendered = &s.rendered;
+    if rendered.files == 0 {
+        return None;
+    }
+    let count = format!("{} rendered in {}", rendered.files, rendered.folder);
+    Some(match (rendered.failing, rendered.in_memory) {
+        (0, true) => line(Mark::Good, "files", &count),
+        (0, false) => line(Mark::Look, "files", &format!("{count}, which is on a disk and not in memory")),
+        (n, _) => line(Mark::Bad, "files", &format!("{count}, {n} without a fresh token; `hallpass render list`")),
+    })
+}
+
 fn connections(s: &Status) -> String {
     let mark = if s.connections.open * 10 < s.connections.limit * 9 { Mark::Good } else { Mark::Look };
     line(mark, "open", &format!("{} of {} connections", s.connections.open, s.connections.limit))
@@ -157,6 +171,7 @@ mod tests {
             "hardening": [{ "name": "mlock", "active": false, "detail": "limit 64 KiB" }],
             "credentials": 1, "principals": 2, "grants": 3, "open_tasks": 4, "live_leases": 5, "waiting_approvals": 1,
             "connections": { "open": 1, "limit": 100 },
+            "rendered": { "folder": "/r", "files": 2, "failing": 1, "in_memory": false },
             "you": { "principal": "human", "kind": "human", "named_by": "terminal", "task": null },
             "evidence": "bash[1] < systemd[2]", "from_the_future": {}
         }))
@@ -173,6 +188,7 @@ mod tests {
             "1 waiting",
             "look  watch     degraded: the limit",
             "2 secrets lie",
+            "1 without a fresh token",
         ] {
             assert!(plain.contains(part), "{part} in {plain}");
         }

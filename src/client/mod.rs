@@ -181,7 +181,7 @@ impl Client {
 /// One part of a path, percent-encoded.
 pub fn segment(text: &str) -> String {
     const KEEP: percent_encoding::AsciiSet =
-        percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+        percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
     percent_encoding::utf8_percent_encode(text, &KEEP).to_string()
 }
 

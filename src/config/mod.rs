@@ -9,6 +9,7 @@ pub mod edit;
 pub mod helping;
 pub(crate) mod place;
 pub mod raw;
+mod rendering;
 mod watching;
 
 use std::{
@@ -21,6 +22,7 @@ use crate::{
     api::{
         credential::StoreKind,
         problem::Code,
+        render::Render,
         watch::{Mode, Root},
     },
     error::{Error, Result},
@@ -61,6 +63,8 @@ pub struct Config {
     pub assistants: Vec<Rule>,
     /// What each tool gets.
     pub helpers: Vec<helping::Helper>,
+    /// Files that are kept filled.
+    pub renders: Vec<Render>,
     /// What is watched.
     pub watch: Watching,
     /// What is allowed and probably not meant, such as a grant for an issuer that does not exist.
@@ -80,6 +84,7 @@ impl Default for Config {
             routes: Vec::new(),
             assistants: Vec::new(),
             helpers: Vec::new(),
+            renders: Vec::new(),
             watch: Watching::default(),
             warnings: Vec::new(),
         }

@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::{
     Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping,
     place::{Place, looks_secret},
-    watching,
+    rendering, watching,
 };
 use crate::{
     api::{credential::StoreKind, problem::Code},
@@ -51,6 +51,8 @@ struct File {
     assistants: Vec<Spanned<Rule>>,
     #[serde(default)]
     helper: Vec<Spanned<helping::Raw>>,
+    #[serde(default)]
+    render: Vec<Spanned<rendering::Raw>>,
     #[serde(default)]
     watch: watching::Raw,
 }
@@ -126,6 +128,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
     let grants = grants(file.grants, &issuers, &mut warnings, &place)?;
     let assistants = assistants(file.assistants, &place)?;
     let helpers = helping::check(file.helper, &issuers, &mut warnings, &place)?;
+    let renders = rendering::check(file.render, &issuers, &mut warnings, &place)?;
     let watch = watching::check(file.watch, &place)?;
     let seconds = |value: Option<Spanned<String>>, default: Duration, least: u64, most: u64| match value {
         Some(value) => place.duration(&value, Duration::from_secs(least), Duration::from_secs(most)),
@@ -156,6 +159,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
         routes,
         assistants,
         helpers,
+        renders,
         watch,
         warnings,
     })
@@ -328,7 +332,7 @@ pub fn check_url(url: &str, allow_private: bool) -> Result<(), String> {
 }
 
 impl Place<'_> {
-    fn name(&self, name: &Spanned<String>) -> Result<()> {
+    pub(super) fn name(&self, name: &Spanned<String>) -> Result<()> {
         if principal::is_name(name.get_ref()) {
             return Ok(());
         }
@@ -338,7 +342,7 @@ impl Place<'_> {
         ))
     }
 
-    fn duration(&self, value: &Spanned<String>, least: Duration, most: Duration) -> Result<Duration> {
+    pub(super) fn duration(&self, value: &Spanned<String>, least: Duration, most: Duration) -> Result<Duration> {
         let found = duration::parse(value.get_ref()).map_err(|e| self.error(value.span(), &e))?;
         if (least..=most).contains(&found) {
             return Ok(found);

@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::{
-    handler::mint::{self, Order},
+    handler::{
+        helper,
+        mint::{self, Order},
+        release,
+    },
     state::{
         Call, Called, State, Upstreams,
         callers::Caller,
@@ -18,7 +22,7 @@ use crate::{
     audit::{Decision, Record},
     config::IssuerKind,
     error::{Error, Result},
-    gateway::{Backend, Gateway, Holder, Outcome, Pass, catalogue::Catalogue},
+    gateway::{Backend, Gateway, HandedOver, Holder, Outcome, Pass, catalogue::Catalogue},
     lease::{Lease, Unusable},
     policy::Approval,
     principal::{Kind, UNKNOWN},
@@ -42,6 +46,10 @@ impl GatewayBackend {
         let state = &self.0;
         let lease = &live.lease;
         state.not_disabled(&lease.principal)?;
+        if release::is_asked(&lease.what) {
+            return Err(Error::new(Code::OutsideScope, "this token is for a helper's endpoint, and for no route")
+                .hint(format!("ask for one: hallpass mint {}:SCOPE", lease.what.issuer)));
+        }
         let (settings, kind) = (state.settings(), state.kind_of(&lease.principal));
         if let Some((of, pass)) = &*live.pass.borrow()
             && Weak::as_ptr(of) == Rc::as_ptr(&settings)
@@ -63,6 +71,17 @@ impl GatewayBackend {
         });
         *live.pass.borrow_mut() = Some((Rc::downgrade(&settings), Rc::clone(&pass)));
         Ok(pass)
+    }
+
+    /// The lease of a token, while it and its principal hold.
+    fn lease(&self, token: TokenHash) -> Result<Lease> {
+        let lease = {
+            let leases = self.0.leases.borrow();
+            leases.get(token).ok_or_else(|| self.gone(token))?.lease.clone()
+        };
+        lease.check(sys::now()).map_err(unusable)?;
+        self.0.not_disabled(&lease.principal)?;
+        Ok(lease)
     }
 
     /// Why a token that does not work does not: it ended, or it was never one of ours.
@@ -157,10 +176,7 @@ impl Backend for GatewayBackend {
 
     fn spend(&self, pass: &Pass) -> Result<()> {
         self.0.audit_ready()?;
-        self.0.spend(&pass.holder.lease).map_err(|error| match error {
-            SpendError::Unusable(why) => unusable(why),
-            SpendError::State(error) => error,
-        })
+        self.0.spend(&pass.holder.lease).map_err(spent)
     }
 
     fn retry_after(&self, pass: &Pass) -> Option<Duration> {
@@ -179,6 +195,35 @@ impl Backend for GatewayBackend {
         let secret = store.get(&pass.credential).await?;
         self.0.touch_credential(&pass.credential, sys::now().wall_ms);
         Ok(secret)
+    }
+
+    async fn hand_over(&self, token: TokenHash, tool: &str, url: &str) -> Result<HandedOver> {
+        let state = &self.0;
+        state.audit_ready()?;
+        let lease = self.lease(token)?;
+        let entry = helper::entry_of_endpoint(state, tool, url)?;
+        if lease.what != entry.want {
+            return Err(Error::new(
+                Code::OutsideScope,
+                format!("this token is for {}, and {tool} gets {} here", lease.what, entry.want),
+            )
+            .hint(format!("hallpass exec --helper {tool}:NAME -- COMMAND takes one for it")));
+        }
+        state.spend(&lease.id).map_err(spent)?;
+        let secret = release::read(state, &entry.want.issuer).await?;
+        // It may have ended, and its principal have been disabled, while the store was read.
+        self.lease(token)?;
+        let order = Order {
+            principal: lease.principal.clone(),
+            task: lease.task.clone(),
+            what: lease.what.clone(),
+            ttl: None,
+            uses: None,
+            rate: None,
+            wait: None,
+        };
+        state.record(release::record(state, &order).lease(&lease.id))?;
+        Ok(HandedOver { secret, username: entry.username, expires_ms: lease.deadline.wall_ms })
     }
 
     fn record(&self, holder: Option<&Holder>, outcome: &Outcome<'_>) {
@@ -226,6 +271,13 @@ fn holder(lease: &Lease, kind: Kind) -> Holder {
         kind,
         task: lease.task.clone(),
         issuer: lease.what.issuer.clone(),
+    }
+}
+
+fn spent(error: SpendError) -> Error {
+    match error {
+        SpendError::Unusable(why) => unusable(why),
+        SpendError::State(error) => error,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod keeper;
 mod listener;
 mod notice;
 mod reaper;
+pub mod renderer;
 pub mod server;
 mod signals;
 pub mod state;
@@ -103,6 +104,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     let at_once = CancellationToken::new();
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
+    renderer::start(&state);
     state.tidy_after_activity();
     if let Err(error) = watcher::apply(&state) {
         tracing::error!("{error}");
@@ -156,6 +158,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
         () = at_once.cancelled() => {}
     }
     sockets.remove();
+    renderer::stop(&state);
     if let Err(error) = state.write_ends() {
         tracing::error!("what ended last is not on disk: {error}");
     }

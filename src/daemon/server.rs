@@ -77,8 +77,8 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, env, grant, helper, lease, lock, mint, principal, quarantine, revoke_upstream,
-        route, status, task, trust, watch,
+        adopt, approve, credential, env, grant, helper, lease, lock, mint, principal, quarantine, render,
+        revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -145,6 +145,12 @@ async fn route(
         ("POST", ["helpers"]) => json(&helper::add(state, caller, call.json()?)?),
         ("POST", ["helpers", "remove"]) => json(&helper::remove(state, caller, call.json()?)?),
         ("POST", ["helper"]) => json(&helper::give(state, caller, call.json()?).await?),
+
+        ("GET", ["renders"]) => json(&render::list(state)),
+        ("POST", ["renders"]) => json(&render::add(state, caller, call.json()?).await?),
+        ("GET", ["renders", name]) => json(&render::show(state, name)?),
+        ("DELETE", ["renders", name]) => json(&render::remove(state, caller, name).await?),
+        ("POST", ["renders", name, "renew"]) => json(&render::renew(state, caller, name).await?),
 
         ("GET", ["tasks"]) => json(&task::list(state)?),
         ("POST", ["tasks"]) => json(&task::start(state, caller, call.json()?)?),

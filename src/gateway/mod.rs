@@ -10,6 +10,7 @@ mod body;
 mod call;
 pub mod canonical;
 pub mod catalogue;
+mod endpoint;
 mod graphql;
 pub mod guard;
 mod headers;
@@ -76,8 +77,24 @@ pub trait Backend: 'static {
     }
     /// The real key.
     fn credential(&self, pass: &Pass) -> impl Future<Output = Result<Secret, Error>>;
+    /// What a helper's endpoint gives for this token: the credential itself, where its lease is for exactly what the
+    /// config has for the tool and `url`.
+    fn hand_over(&self, token: TokenHash, tool: &str, url: &str) -> impl Future<Output = Result<HandedOver, Error>> {
+        let _ = (token, tool, url);
+        std::future::ready(Err(Error::new(Code::NotFound, "no helper is asked here")))
+    }
     /// Puts a request on record; called once for each, when its answer's head is known.
     fn record(&self, holder: Option<&Holder>, outcome: &Outcome<'_>);
+}
+
+/// What a helper's endpoint gives.
+pub struct HandedOver {
+    /// The credential.
+    pub secret: Secret,
+    /// The user name that goes with it.
+    pub username: Option<String>,
+    /// When the token ends that it was asked with, Unix milliseconds.
+    pub expires_ms: i64,
 }
 
 /// Whose a token is.

@@ -15,7 +15,7 @@ use super::{
     body::{self, Through},
     canonical::CanonicalTarget,
     catalogue::Entry,
-    graphql,
+    endpoint, graphql,
     guard::{self, Arrival},
     headers,
     inject::{inject, strip_query},
@@ -77,6 +77,9 @@ async fn forward<B: Backend>(
     let websocket = websocket::is_asked_for(&request)?;
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let target = CanonicalTarget::parse(target)?;
+    if endpoint::is_one(&target) {
+        return asked(backend, peer, &request, &target, trail).await;
+    }
     let (entry, from) = find_route(&routes, &target, peer.is_some())?;
     let route = &entry.route;
     trail.route = Some(route.name.clone());
@@ -148,6 +151,32 @@ async fn forward<B: Backend>(
         Failure::Connect(error) => upstream::failure(&*error, host),
     })?;
     returned(answered, client_upgrade, &pass, sockets)
+}
+
+/// A helper that is asked over HTTP: its answer, also where that is a refusal.
+async fn asked<B: Backend>(
+    backend: &B,
+    peer: Option<&B::Peer>,
+    request: &Request<Incoming>,
+    target: &CanonicalTarget,
+    trail: &mut Trail<B>,
+) -> Result<Response<Through<Answer>>, Error> {
+    let found = endpoint::find(target)?;
+    trail.route = target.segment(0).map(std::borrow::Cow::into_owned);
+    if !holds_token(target.path_from(1).as_bytes()) {
+        target.path_from(1).clone_into(&mut trail.path);
+    }
+    // Boxed: it may read the store, and every request would carry its size around.
+    let outcome = Box::pin(endpoint::serve(backend, peer, found, request, target, &mut trail.token)).await;
+    let unread = !request.body().is_end_stream();
+    Ok(match outcome {
+        Ok(text) => endpoint::respond(found, Ok(text), unread),
+        Err(error) => {
+            let response = endpoint::respond(found, Err(&error), unread);
+            (trail.code, trail.detail) = (Some(error.code), Some(error.detail));
+            response
+        }
+    })
 }
 
 /// Turns the upstream's answer into the client's.

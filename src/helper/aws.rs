@@ -1,11 +1,14 @@
 //! `credential_process = hallpass helper aws [--profile NAME]`
-//! (docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
+//! (docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html), and the container credentials that an
+//! SDK fetches over HTTP (feature-container-credentials.html in the same guide).
 //!
-//! Owns AWS's JSON, version 1. An access key is static: it has no `Expiration`, so an SDK asks once in each process.
+//! Owns AWS's JSON. An access key is static: to a process it has no `Expiration`, so an SDK asks once in each. Over HTTP
+//! `Token` and `Expiration` have to be there: the first is empty, the second the end of the token it was asked with.
 
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::{Call, Daemon, Output, Tool, bad};
+use super::{Call, Daemon, Output, Tool, bad, endpoint::Given as Handed, one_line};
 use crate::{
     api::{
         helper::{Given, HelperRequest},
@@ -33,17 +36,34 @@ fn get(call: &Call<'_>, daemon: &mut dyn Daemon) -> Result<Output> {
         )
         .hint(format!("hallpass helper add aws profile:{profile} {}:release --username KEY_ID", given.issuer)));
     }
-    // A credential may be `KEY_ID:SECRET` as a whole.
-    let (id, secret) = match (&given.username, given.secret.expose().split_once(':')) {
-        (Some(id), _) => (id.as_str(), given.secret.expose()),
-        (None, Some(both)) => both,
-        (None, None) => {
-            return Err(Error::new(Code::InvalidValue, "AWS needs the access key's id too").hint(format!(
-                "give the [[helper]] for profile:{profile} its `username`, or keep the credential as KEY_ID:SECRET"
-            )));
-        }
-    };
+    let (id, secret) = pair(&profile, given.username.as_deref(), given.secret.expose())?;
     Ok(Output::json(&json!({ "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret })))
+}
+
+/// The answer to an SDK that asked over HTTP.
+pub(super) fn container(profile: &str, given: &Handed<'_>) -> Result<Zeroizing<String>> {
+    let (id, secret) = pair(profile, given.username, given.secret)?;
+    let expires = jiff::Timestamp::from_second(given.expires_ms.div_euclid(1000))
+        .map_err(|_| Error::internal("a lease ends at no time that can be written"))?;
+    let answer =
+        json!({ "AccessKeyId": id, "SecretAccessKey": secret, "Token": "", "Expiration": expires.to_string() });
+    Ok(Zeroizing::new(answer.to_string()))
+}
+
+/// What the SDKs show of a refusal.
+pub(super) fn problem(error: &Error) -> String {
+    json!({ "code": error.code.word(), "message": one_line(error) }).to_string()
+}
+
+/// Id and secret. A credential may be `KEY_ID:SECRET` as a whole.
+fn pair<'a>(profile: &str, username: Option<&'a str>, secret: &'a str) -> Result<(&'a str, &'a str)> {
+    match (username, secret.split_once(':')) {
+        (Some(id), _) => Ok((id, secret)),
+        (None, Some(both)) => Ok(both),
+        (None, None) => Err(Error::new(Code::InvalidValue, "AWS needs the access key's id too").hint(format!(
+            "give the [[helper]] for profile:{profile} its `username`, or keep the credential as KEY_ID:SECRET"
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +90,15 @@ mod tests {
             assert!(output.code == 1 && output.out.is_empty() && output.say.is_some());
         }
         assert_eq!(fake.run(Tool::Aws, &["--nonsense"], b"").code, 1);
+    }
+
+    #[test]
+    fn over_http_the_members_that_the_sdks_insist_on() {
+        let given = |username, secret| Handed { secret, username, expires_ms: 1_767_323_045_999 };
+        let says = r#"{"AccessKeyId":"ID","Expiration":"2026-01-02T03:04:05Z","SecretAccessKey":"S","Token":""}"#;
+        assert_eq!(container("work", &given(Some("ID"), "S")).unwrap().as_str(), says);
+        assert_eq!(container("work", &given(None, "ID:S")).unwrap().as_str(), says);
+        assert!(container("work", &given(None, "S")).unwrap_err().hint.unwrap().contains("profile:work"));
+        assert_eq!(problem(&bad("no").hint("do")), r#"{"code":"bad_request","message":"hallpass: no; do"}"#);
     }
 }

@@ -7,13 +7,15 @@
 /// The longest text that is looked at, in bytes.
 pub const MAX_LENGTH: usize = 8 * 1024;
 /// What stands before a name that is no URL.
-const KINDS: [&str; 3] = ["profile", "audience", "cluster"];
+const KINDS: [&str; 4] = ["profile", "audience", "cluster", "resource"];
 
 /// Why a text names no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Odd {
     /// Neither a URL nor one of the kinds of name.
-    #[error("this is neither a URL, like https://example.com/acme/*, nor profile:NAME, audience:NAME or cluster:URL")]
+    #[error(
+        "this is neither a URL, like https://example.com/acme/*, nor profile:NAME, audience:NAME, cluster:URL or resource:URL"
+    )]
     Shape,
     /// A user name or password before the host.
     #[error("a URL here has no user name and no password; use `username`")]
@@ -325,6 +327,11 @@ mod tests {
         assert!(
             covers("cluster:https://k8s:6443", "cluster:https://K8S:6443/")
                 && !covers("cluster:https://k8s:6443", "https://k8s:6443")
+        );
+        assert!(
+            covers("resource:https://management.azure.com/", "resource:https://management.azure.com")
+                && covers("resource:api://app", "resource:api://app/")
+                && !covers("resource:https://vault.azure.net", "resource:https://management.azure.com/")
         );
         assert!(covers("audience://iam.googleapis.com/projects/1/*", "audience://iam.googleapis.com/projects/1/x"));
     }

@@ -5,9 +5,11 @@
 //! decide who gets what: that is the daemon's.
 
 mod aws;
+mod azure;
 mod bazel;
 mod cargo;
 mod docker;
+pub mod endpoint;
 mod gcp;
 mod git;
 mod go;
@@ -62,10 +64,12 @@ pub enum Tool {
     Keyring,
     /// One JSON object of HTTP headers.
     Headers,
+    /// Azure's managed identity, which is asked over HTTP only.
+    Azure,
 }
 
 /// Every tool, its word, and the program's name it looks for where it has one.
-const TOOLS: [(Tool, &str, Option<&str>); 11] = [
+const TOOLS: [(Tool, &str, Option<&str>); 12] = [
     (Tool::Git, "git", Some("git-credential-hallpass")),
     (Tool::Docker, "docker", Some("docker-credential-hallpass")),
     (Tool::Aws, "aws", None),
@@ -77,6 +81,7 @@ const TOOLS: [(Tool, &str, Option<&str>); 11] = [
     (Tool::Go, "go", None),
     (Tool::Keyring, "keyring", None),
     (Tool::Headers, "headers", None),
+    (Tool::Azure, "azure", None),
 ];
 
 impl Tool {
@@ -115,7 +120,7 @@ impl Tool {
 
     /// Whether the tool speaks to many hosts, each of which must get its own and nothing else.
     pub fn has_places(self) -> bool {
-        !matches!(self, Self::Aws | Self::Gcp | Self::Kubectl | Self::Headers)
+        !matches!(self, Self::Aws | Self::Azure | Self::Gcp | Self::Kubectl | Self::Headers)
     }
 
     /// Whether these arguments come with something on standard input. What is not read is left: a tool's own standard
@@ -215,6 +220,7 @@ pub fn answer(tool: Tool, call: &Call<'_>, daemon: &mut dyn Daemon) -> Output {
         Tool::Git => git::answer(call, daemon),
         Tool::Docker => docker::answer(call, daemon),
         Tool::Aws => aws::answer(call, daemon),
+        Tool::Azure => azure::answer(),
         Tool::Gcp => gcp::answer(call, daemon),
         Tool::Kubectl => kubectl::answer(call, daemon),
         Tool::Cargo => Output::failed(&bad("Cargo speaks first").hint("Cargo runs this with --cargo-plugin")),

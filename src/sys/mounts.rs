@@ -39,6 +39,20 @@ pub fn may_be_remote(file: &std::fs::File) -> bool {
     rustix::fs::fstatfs(file).map_or(true, |stat| !LOCAL.contains(&(stat.f_type as u32)))
 }
 
+/// Whether the folder is on a file system that is kept in memory (statfs(2): tmpfs, ramfs).
+#[cfg(target_os = "linux")]
+pub fn is_in_memory(folder: &Path) -> bool {
+    const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58F6];
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    rustix::fs::statfs(folder).is_ok_and(|stat| IN_MEMORY.contains(&(stat.f_type as u32)))
+}
+
+/// No user's folder is kept in memory on this platform.
+#[cfg(not(target_os = "linux"))]
+pub fn is_in_memory(_folder: &Path) -> bool {
+    false
+}
+
 /// There is no list of mounts to look at on this platform.
 #[cfg(not(target_os = "linux"))]
 pub fn may_be_remote(_file: &std::fs::File) -> bool {

@@ -8,7 +8,7 @@ use std::{
 
 /// Modules that decide: no I/O, no runtime, no clock, no environment.
 const PURE: &[&str] =
-    &["api", "clock", "detect", "helper", "lease", "policy", "principal", "scope", "secret", "task", "token"];
+    &["api", "clock", "detect", "helper", "lease", "policy", "principal", "render", "scope", "secret", "task", "token"];
 
 /// What a pure module may not name.
 const IMPURE: &[&str] = &[

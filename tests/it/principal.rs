@@ -23,6 +23,9 @@ const MANAGEMENT: &[&str] = &[
     "credential remove openai",
     "credential reveal openai --yes",
     "route add evil https://evil.example",
+    "render add file openai:chat --as bot",
+    "render remove file",
+    "render renew file",
     "unlock",
 ];
 

@@ -129,6 +129,7 @@ fn running(status: &Status) -> Vec<Check> {
             format!("df -h {0}; chmod 700 {0}", status.audit.path),
         ),
     });
+    checks.push(rendered(status));
     let (open, limit) = (status.connections.open, status.connections.limit);
     checks.push(if open.saturating_mul(10) >= limit.saturating_mul(9) {
         Check::warn("connections", format!("{open} of {limit} are in use"), "ss -xp | grep hallpass")
@@ -136,6 +137,22 @@ fn running(status: &Status) -> Vec<Check> {
         Check::ok("connections", format!("{open} of {limit}"))
     });
     checks
+}
+
+fn rendered(status: &Status) -> Check {
+    let rendered = &status.rendered;
+    if rendered.failing > 0 {
+        let detail = format!("{} of {} have no fresh token", rendered.failing, rendered.files);
+        return Check::fail("rendered files", detail, "hallpass render list says what to do about each");
+    }
+    if rendered.files > 0 && !rendered.in_memory {
+        return Check::warn(
+            "rendered files",
+            format!("{} is on a disk and not in memory: what is in them may be found there later", rendered.folder),
+            "log in through systemd, or loginctl enable-linger, so that there is a /run/user folder; then restart the daemon",
+        );
+    }
+    Check::ok("rendered files", rendered.files.to_string())
 }
 
 /// Whether the config was written by hand since the daemon read it; writing by a verb reads it too.

@@ -15,7 +15,10 @@ use crate::{
     },
     audit::{Decision, Record},
     config::{self, Issuer, IssuerKind},
-    daemon::state::{State, callers::Caller, names::CredentialRecord},
+    daemon::{
+        renderer,
+        state::{State, callers::Caller, names::CredentialRecord},
+    },
     error::{Error, Result},
     gateway::catalogue,
     principal::{Identity, printable},
@@ -106,6 +109,7 @@ pub async fn rotate(state: &Rc<State>, caller: &Caller, name: &str, request: Rot
     for issuer in issuers_of(state, name) {
         state.forget_connections(&issuer);
     }
+    renderer::forget_content(state, name).await;
     Ok(wire(state, &known))
 }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, collections::BTreeSet, rc::Rc, time::Duration};
 
 use super::{
+    helper,
     mint::{self, Order},
     reference, release, rfc3339, task, trust,
 };
@@ -16,6 +17,7 @@ use crate::{
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
     gateway::catalogue::Route,
+    helper::endpoint,
     principal::{self, HUMAN, Identity, printable},
     scope::{MAX_COUNT, ResourceSet, ScopeSet, Wanted},
     task::{EndReason, Task},
@@ -37,7 +39,7 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
         ttl = ttl.or(project.ttl);
         title = title.or_else(|| project.task.clone());
     }
-    if want.len() > MAX_COUNT {
+    if want.len() > MAX_COUNT || request.helpers.len() > MAX_COUNT {
         return Err(Error::new(Code::InvalidValue, format!("one request may name {MAX_COUNT} things it wants"))
             .hint("split it in two, or use a `*`"));
     }
@@ -59,12 +61,14 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
         return Err(release::no_scope(&mixed.issuer));
     }
     let want = merge(want)?;
+    let asked_over_http = request.helpers.iter().map(|text| Endpoint::find(state, text)).collect::<Result<Vec<_>>>()?;
     let title = title.or_else(|| request.program.clone()).unwrap_or_else(|| "shell".into());
     // A title that names an open task of the same principal joins it; a bound task is always new.
     let (task, fresh) = match joinable(state, &identity, &title, &principal, request.bind) {
         Some(task) => (task, false),
         None => {
-            let limit: Vec<Wanted> = want.iter().chain(&helped).cloned().collect();
+            let endpoints = asked_over_http.iter().map(|endpoint| &endpoint.want);
+            let limit: Vec<Wanted> = want.iter().chain(&helped).chain(endpoints).cloned().collect();
             let limit = (!limit.is_empty()).then_some(limit);
             let plan = task::Plan { title: title_of(&title), principal, limit, ttl, bind: request.bind };
             (task::open(state, caller, &identity, plan)?, true)
@@ -73,6 +77,9 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
     let wait = request.wait_seconds.map(Duration::from_secs);
     let opened = Guard { state, task: fresh.then(|| task.id.clone()) };
     let mut env = variables(state, caller, &task, want, &resolved.fill, ttl, wait).await?;
+    for endpoint in &asked_over_http {
+        endpoint.open(state, caller, &task, (ttl, wait), &mut env).await?;
+    }
     opened.keep();
     env.unresolved = resolved.left;
     Ok(env)
@@ -184,6 +191,59 @@ async fn variables(
     })
 }
 
+/// A helper that is asked over HTTP, in a task.
+struct Endpoint<'a> {
+    place: endpoint::Place<'a>,
+    want: Wanted,
+}
+
+impl<'a> Endpoint<'a> {
+    fn find(state: &State, text: &'a str) -> Result<Self> {
+        let place = endpoint::place(text)?;
+        let entry = helper::entry_of_endpoint(state, &place.endpoint.tool, &place.url())?;
+        Ok(Self { place, want: entry.want })
+    }
+
+    /// Mints its token and sets the variables that its SDKs read.
+    async fn open(
+        &self,
+        state: &Rc<State>,
+        caller: &Caller,
+        task: &Task,
+        (ttl, wait): (Option<Duration>, Option<Duration>),
+        env: &mut Env,
+    ) -> Result<()> {
+        let gateway = state.gateway_address()?;
+        let order = Order {
+            principal: task.principal.clone(),
+            task: Some(task.id.clone()),
+            what: self.want.clone(),
+            ttl: Some(ttl.unwrap_or(task::DEFAULT_TTL)),
+            uses: None,
+            rate: None,
+            wait,
+        };
+        let minted = mint::for_endpoint(state, caller, order).await?;
+        for (name, value) in self.place.variables(&gateway, minted.access_token.expose()) {
+            if env.set.iter().any(|known| known.name == name) {
+                let tool = &self.place.endpoint.tool;
+                return Err(Error::new(Code::InvalidValue, format!("two helpers of {tool} would both set {name}"))
+                    .hint("run them in two commands"));
+            }
+            env.set.push(Variable { name, value: SecretText::new(value) });
+        }
+        let gone = self.place.endpoint.scrub_env.iter().filter(|name| !env.scrub.contains(name));
+        let gone: Vec<String> = gone.cloned().collect();
+        env.scrub.extend(gone);
+        if let Some(lease) = state.leases.borrow().by_id(&minted.lease) {
+            let end = rfc3339(lease.lease.deadline.wall_ms);
+            env.expires_at = std::mem::take(&mut env.expires_at).min(end);
+        }
+        env.leases.push(minted.lease);
+        Ok(())
+    }
+}
+
 /// Whether the credential itself is wanted where a token could stand in for it: a variable gets that only where its
 /// reference and nothing narrower was asked for by name.
 fn is_for_helpers(state: &State, what: &Wanted) -> bool {
@@ -225,7 +285,8 @@ fn title_of(text: &str) -> String {
     printable(name)
 }
 
-fn route_of(state: &State, issuer: &str) -> Result<Route> {
+/// The route of an issuer.
+pub fn route_of(state: &State, issuer: &str) -> Result<Route> {
     let settings = state.settings();
     let found = settings.config.issuers.get(issuer).and_then(|issuer| match &issuer.kind {
         IssuerKind::Gateway { route, .. } => Some(route.clone()),

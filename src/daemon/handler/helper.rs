@@ -17,7 +17,7 @@ use crate::{
         problem::Code,
     },
     audit::{Decision, Record},
-    config::{self, Issuer, IssuerKind},
+    config::{self, IssuerKind},
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
     gateway::catalogue::{Auth, Route},
@@ -38,7 +38,7 @@ pub fn list(state: &State) -> List<Helper> {
 pub fn add(state: &Rc<State>, caller: &Caller, request: Helper) -> Result<Helper> {
     let identity = state.human_only(caller, "saying what a tool gets")?;
     state.audit_ready()?;
-    keep_issuer(state, &request.want)?;
+    release::keep_issuer(state, &request.want)?;
     grant::known_scopes(state, &request.want)?;
     config::edit::helper::add(&state.paths.config(), &request)?;
     state.reload()?;
@@ -69,18 +69,6 @@ pub(super) fn ensure(state: &Rc<State>, caller: &Caller, request: &Helper) -> Re
     if known { Ok(()) } else { add(state, caller, request.clone()).map(drop) }
 }
 
-/// A credential that no route can stand in for has no issuer until somebody wants it released: this is that moment.
-/// It gives nothing yet; that takes a grant.
-fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
-    let known = state.settings().config.issuers.contains_key(&want.issuer);
-    if known || !release::is_asked(want) || state.names.borrow().credential(&want.issuer).is_none() {
-        return Ok(());
-    }
-    let issuer = Issuer { kind: IssuerKind::Static, credential: want.issuer.clone() };
-    config::edit::add_issuer(&state.paths.config(), &want.issuer, &issuer)?;
-    state.reload()
-}
-
 /// Removes one.
 pub fn remove(state: &Rc<State>, caller: &Caller, request: RemoveHelper) -> Result<Done> {
     let identity = state.human_only(caller, "removing what a tool gets")?;
@@ -102,7 +90,7 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
         return Err(Error::new(Code::InvalidValue, "this is no tool that has a helper")
             .hint(format!("the tools are: {}", known.join(", "))));
     }
-    let entry = entry(state, &request);
+    let entry = entry(state, &request.tool, &request.url);
     if request.want.is_some() {
         covered(&request, entry.is_some())?;
     }
@@ -175,11 +163,33 @@ fn covered(request: &HelperRequest, by_entry: bool) -> Result<()> {
     }
 }
 
-fn entry(state: &State, request: &HelperRequest) -> Option<config::helping::Helper> {
-    let subject = Subject::parse(&request.url).ok()?;
+/// The entry of the config for what a tool asks for.
+pub fn entry(state: &State, tool: &str, url: &str) -> Option<config::helping::Helper> {
+    let subject = Subject::parse(url).ok()?;
     let settings = state.settings();
     let entries = settings.config.helpers.iter().map(|helper| (helper.tool.as_str(), &helper.pattern, helper));
-    matching::choose(entries, &request.tool, &subject).cloned()
+    matching::choose(entries, tool, &subject).cloned()
+}
+
+/// The same for a helper that is asked over HTTP: what it gives there is the credential itself.
+pub fn entry_of_endpoint(state: &State, tool: &str, url: &str) -> Result<config::helping::Helper> {
+    let entry = entry(state, tool, url).ok_or_else(|| {
+        Error::new(Code::NotFound, format!("the config says nothing of what {tool} gets for {}", printable(url)))
+            .hint(format!("hallpass helper add {tool} '{}' ISSUER:{}", printable(url), release::SCOPE))
+    })?;
+    if release::only(&entry.want).is_err() {
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("{tool} speaks to its server directly, and a token of {} is of no use there", entry.want.issuer),
+        )
+        .hint(format!(
+            "hallpass helper remove {tool} '{}', then add it for {}:{}",
+            entry.url,
+            entry.want.issuer,
+            release::SCOPE
+        )));
+    }
+    Ok(entry)
 }
 
 /// The order for what the tool is about to do, and for nothing else that the want covers.

@@ -8,7 +8,10 @@ use crate::{
         problem::Code,
     },
     audit::{Decision, Record},
-    daemon::state::{State, callers::Caller},
+    daemon::{
+        renderer,
+        state::{State, callers::Caller},
+    },
     error::{Error, Result},
     secret::Secret,
     store::StoreError,
@@ -20,6 +23,7 @@ pub async fn lock(state: &Rc<State>, caller: &Caller) -> Result<StoreStatus> {
     let identity = state.identify(caller, None)?;
     let store = state.store.borrow().clone();
     store.lock().await?;
+    renderer::lock(state).await;
     state.record_after(Record::new("store.lock", &identity.principal, identity.kind).decision(Decision::Done));
     Ok(store.status().await)
 }
@@ -40,6 +44,7 @@ pub async fn unlock(state: &Rc<State>, caller: &Caller, request: Unlock) -> Resu
     })?;
     state.record_after(Record::new("store.unlock", &identity.principal, identity.kind).decision(Decision::Done));
     // What waited for the store goes on.
+    state.renders.changed();
     let resumed = Rc::clone(state);
     tokio::task::spawn_local(async move {
         if let Err(error) = super::quarantine::resume(&resumed).await {

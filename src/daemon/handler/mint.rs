@@ -84,12 +84,52 @@ pub async fn mint(state: &Rc<State>, caller: &Caller, request: Mint) -> Result<M
 /// Decides, waits where it must, and issues.
 pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Minted> {
     grant::known_scopes(state, &order.what)?;
-    if release::is_static(state, &order.what.issuer) {
-        return Err(release::no_token(&order.what.issuer));
+    has_token(state, &order.what)?;
+    obtain(state, caller, order).await
+}
+
+/// The same for a token that is good for a helper's endpoint and for nothing else: its scope is `release`.
+pub async fn for_endpoint(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Minted> {
+    grant::known_scopes(state, &order.what)?;
+    release::only(&order.what)?;
+    obtain(state, caller, order).await
+}
+
+/// The same for what the daemon itself makes: nobody asks, so nobody can be asked. Nothing is put on record of a
+/// refusal; whoever tries again and again does that once.
+pub fn unattended(state: &Rc<State>, order: &Order) -> Result<Minted> {
+    state.audit_ready()?;
+    let terms = unattended_terms(state, order)?;
+    issue(state, None, order, terms)
+}
+
+/// What the grants say of it; a grant that asks a person is a refusal.
+pub fn unattended_terms(state: &State, order: &Order) -> Result<Terms> {
+    grant::known_scopes(state, &order.what)?;
+    let terms = verdict(state, order)?;
+    if terms.approval == Approval::Ask {
+        let grants = terms.grants.join(", ");
+        return Err(Error::new(
+            Code::ApprovalDenied,
+            format!("{grants} asks a person each time, and a rendered file is renewed when nobody is there"),
+        )
+        .hint(format!("hallpass grant add {} '{}'", order.principal, order.what)));
     }
-    if release::is_asked(&order.what) {
-        return Err(release::no_scope(&order.what.issuer));
+    Ok(terms)
+}
+
+/// Refuses what no token stands in for.
+pub fn has_token(state: &State, what: &Wanted) -> Result<()> {
+    if release::is_static(state, &what.issuer) {
+        return Err(release::no_token(&what.issuer));
     }
+    if release::is_asked(what) {
+        return Err(release::no_scope(&what.issuer));
+    }
+    Ok(())
+}
+
+async fn obtain(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Minted> {
     state.audit_ready()?;
     let terms = judge(state, caller, &order)?;
     caller.recheck()?;
@@ -101,7 +141,7 @@ pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mi
     if waits {
         caller.recheck()?;
     }
-    issue(state, caller, &order, terms)
+    issue(state, Some(caller), &order, terms)
 }
 
 /// Decides, and waits where it must.
@@ -139,12 +179,18 @@ pub(super) fn place(state: &State, identity: &Identity, named: Option<&str>) -> 
 }
 
 fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
+    verdict(state, order).map_err(|error| match error.code {
+        // Its task is over: there is nothing that was refused.
+        Code::TaskEnded => error,
+        _ => refuse(state, Some(caller), order, error),
+    })
+}
+
+fn verdict(state: &State, order: &Order) -> Result<Terms> {
     if order.principal == UNKNOWN {
-        return Err(refuse(state, caller, order, task::unknown()));
+        return Err(task::unknown());
     }
-    if let Err(error) = state.not_disabled(&order.principal) {
-        return Err(refuse(state, caller, order, error));
-    }
+    state.not_disabled(&order.principal)?;
     let settings = state.settings();
     let verdict = {
         let tasks = state.tasks.borrow();
@@ -166,15 +212,16 @@ fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
             };
             let mut error = Error::new(code, denial.to_string());
             error.hint = grant::would_allow(&order.principal, &order.what, &denial);
-            Err(refuse(state, caller, order, error))
+            Err(error)
         }
     }
 }
 
-fn refuse(state: &State, caller: &Caller, order: &Order, error: Error) -> Error {
+/// Puts a refusal on record.
+pub fn refuse(state: &State, caller: Option<&Caller>, order: &Order, error: Error) -> Error {
     state.record_after(
         record(state, "mint", order)
-            .evidence(Some(&caller.evidence().summary()))
+            .evidence(caller.map(|caller| caller.evidence().summary()).as_deref())
             .decision(Decision::Denied)
             .code(error.code),
     );
@@ -207,7 +254,7 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
     };
     let mut waiting = match state.approvals.join(pending, now) {
         Ok(waiting) => waiting,
-        Err(error) => return Err(refuse(state, caller, order, error)),
+        Err(error) => return Err(refuse(state, Some(caller), order, error)),
     };
     state.record(record(state, "approval.ask", order).decision(Decision::Done).detail(waiting.id()))?;
     let answer = tokio::select! {
@@ -219,7 +266,7 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
         Some(Answer::Denied) => {
             let error = Error::new(Code::ApprovalDenied, format!("a person denied {}", order.what))
                 .hint("the denial holds for ten minutes");
-            Err(refuse(state, caller, order, error))
+            Err(refuse(state, Some(caller), order, error))
         }
         None => {
             let error = Error::new(
@@ -227,7 +274,7 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
                 format!("nobody approved {} within {}", order.what, grant::human_time(wait)),
             )
             .hint("ask again and answer from another terminal: `hallpass approvals`, then `hallpass approve ID`");
-            Err(refuse(state, caller, order, error))
+            Err(refuse(state, Some(caller), order, error))
         }
     }
 }
@@ -255,9 +302,10 @@ fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> 
     answer(state, &lease, &token, now, true).map(Some)
 }
 
-fn issue(state: &Rc<State>, caller: &Caller, order: &Order, terms: Terms) -> Result<Minted> {
+fn issue(state: &Rc<State>, caller: Option<&Caller>, order: &Order, terms: Terms) -> Result<Minted> {
     let now = sys::now();
-    let key = share_key(order, &terms);
+    // What nobody asked for is asked for by nobody else.
+    let key = caller.and_then(|_| share_key(order, &terms));
     let rate = match (terms.rate, order.rate) {
         (Some(a), Some(b)) => Some(a.stricter(b)),
         (a, b) => a.or(b),
@@ -326,9 +374,14 @@ fn narrow(
         rate: request.rate,
         wait: None,
     };
+    // No `*` of the parent is the credential itself, as no grant's is.
+    if release::is_asked(&order.what) && order.what.scopes != parent.what.scopes {
+        let error = release::no_scope(&order.what.issuer);
+        return Err(refuse(state, Some(caller), &order, Error { code: Code::Widening, ..error }));
+    }
     if let Err(widening) = parent.allows_child(&order.what, order.task.as_deref(), order.uses) {
         let error = Error::new(Code::Widening, widening.to_string()).hint("ask for less, or mint a token of its own");
-        return Err(refuse(state, caller, &order, error));
+        return Err(refuse(state, Some(caller), &order, error));
     }
     let left = parent.deadline.remaining(now);
     let deadline = Deadline::after(now, order.ttl.map_or(left, |ttl| ttl.min(left))).earlier(parent.deadline, now);
@@ -348,7 +401,7 @@ fn narrow(
         grants: parent.grants.clone(),
         ended: None,
     };
-    hand_out(state, caller, &order, lease, now).map(|(minted, _)| minted)
+    hand_out(state, Some(caller), &order, lease, now).map(|(minted, _)| minted)
 }
 
 fn dead_parent(why: &str) -> Error {
@@ -356,7 +409,13 @@ fn dead_parent(why: &str) -> Error {
 }
 
 /// Writes lease and record; what cannot be recorded is ended again and not handed out.
-fn hand_out(state: &Rc<State>, caller: &Caller, order: &Order, lease: Lease, now: Moment) -> Result<(Minted, Token)> {
+fn hand_out(
+    state: &Rc<State>,
+    caller: Option<&Caller>,
+    order: &Order,
+    lease: Lease,
+    now: Moment,
+) -> Result<(Minted, Token)> {
     let own = || state.leases.borrow().ids(|live| live.principal == lease.principal).len();
     if super::is_full(state.leases.borrow().len(), own, MAX_LIVE) {
         return Err(Error::new(Code::Busy, "too many tokens are live already")
@@ -367,7 +426,7 @@ fn hand_out(state: &Rc<State>, caller: &Caller, order: &Order, lease: Lease, now
     state.issue(lease, &token, now)?;
     let recorded = state.record(
         record(state, "mint", order)
-            .evidence(Some(&caller.evidence().summary()))
+            .evidence(caller.map(|caller| caller.evidence().summary()).as_deref())
             .lease(&minted.lease)
             .decision(Decision::Allowed),
     );
@@ -385,11 +444,15 @@ fn answer(state: &State, lease: &Lease, token: &Token, now: Moment, shared: bool
         Error::new(Code::NotFound, format!("there is no issuer {:?} any more", lease.what.issuer))
             .hint("hallpass credential list")
     })?;
-    let IssuerKind::Gateway { route, .. } = &issuer.kind else { return Err(release::no_token(&lease.what.issuer)) };
+    let (kind, base_url) = match &issuer.kind {
+        _ if release::is_asked(&lease.what) => ("endpoint", None),
+        IssuerKind::Gateway { route, .. } => ("gateway", state.gateway_url(route).ok()),
+        IssuerKind::Static => return Err(release::no_token(&lease.what.issuer)),
+    };
     Ok(Minted {
         access_token: SecretText::new(token.expose()),
         token_type: "Bearer".into(),
-        issued_token_type: "urn:hallpass:token-type:gateway".into(),
+        issued_token_type: format!("urn:hallpass:token-type:{kind}"),
         expires_in: lease.deadline.remaining(now).as_secs(),
         expires_at: rfc3339(lease.deadline.wall_ms),
         upstream_expires_at: None,
@@ -398,6 +461,6 @@ fn answer(state: &State, lease: &Lease, token: &Token, now: Moment, shared: bool
         lease: lease.id.clone(),
         revocable: true,
         shared,
-        base_url: state.gateway_url(route).ok(),
+        base_url,
     })
 }

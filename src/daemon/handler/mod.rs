@@ -13,6 +13,7 @@ pub mod principal;
 pub mod quarantine;
 pub mod reference;
 pub mod release;
+pub mod render;
 pub mod revoke_upstream;
 pub mod route;
 pub mod status;

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use super::mint::{self, Order};
 use crate::{
     api::problem::Code,
-    audit::Decision,
-    config::IssuerKind,
+    audit::{Decision, Record},
+    config::{self, Issuer, IssuerKind},
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
     policy::RELEASE,
@@ -44,6 +44,23 @@ pub fn no_scope(issuer: &str) -> Error {
         .hint(format!("`hallpass route show {issuer}` lists its scopes; a tool's helper may be given {issuer}:{SCOPE}"))
 }
 
+/// A credential that no route can stand in for has no issuer until somebody wants it released: this is that moment.
+/// It gives nothing yet; that takes a grant.
+pub fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
+    let known = state.settings().config.issuers.contains_key(&want.issuer);
+    if known || !is_asked(want) || state.names.borrow().credential(&want.issuer).is_none() {
+        return Ok(());
+    }
+    let issuer = Issuer { kind: IssuerKind::Static, credential: want.issuer.clone() };
+    config::edit::add_issuer(&state.paths.config(), &want.issuer, &issuer)?;
+    state.reload()
+}
+
+/// Refuses what is not the credential itself and nothing else.
+pub fn only(what: &Wanted) -> Result<()> {
+    if is_asked(what) && what.scopes.len() == 1 { Ok(()) } else { Err(no_scope(&what.issuer)) }
+}
+
 /// The credential's value, for a caller that a grant allows it.
 pub async fn release(state: &Rc<State>, caller: &Caller, order: &Order) -> Result<Secret> {
     if is_asked(&order.what) && order.what.scopes.len() > 1 {
@@ -51,16 +68,34 @@ pub async fn release(state: &Rc<State>, caller: &Caller, order: &Order) -> Resul
     }
     state.audit_ready()?;
     mint::decide(state, caller, order).await?;
-    let credential = state.settings().config.issuers.get(&order.what.issuer).map(|issuer| issuer.credential.clone());
-    let credential = credential.ok_or_else(|| no_token(&order.what.issuer))?;
-    let store = state.store.borrow().clone();
-    let value = store.get(&credential).await?;
+    let value = read(state, &order.what.issuer).await?;
     caller.recheck()?;
-    state.record(
-        mint::record(state, "credential.release", order)
-            .evidence(Some(&caller.evidence().summary()))
-            .decision(Decision::Allowed)
-            .detail("static"),
-    )?;
+    state.record(record(state, order).evidence(Some(&caller.evidence().summary())))?;
     Ok(value)
+}
+
+/// The same for what the daemon itself makes, with nobody who asks. `task` is for the record alone: no task ends a
+/// credential.
+pub async fn unattended(state: &Rc<State>, order: &Order, task: &str) -> Result<Secret> {
+    only(&order.what)?;
+    state.audit_ready()?;
+    mint::unattended_terms(state, order)?;
+    let value = read(state, &order.what.issuer).await?;
+    // Grants may have changed while the store was read.
+    mint::unattended_terms(state, order)?;
+    state.record(record(state, order).task(Some(task)))?;
+    Ok(value)
+}
+
+/// The value of an issuer's credential. Whether it may go out was decided before.
+pub async fn read(state: &State, issuer: &str) -> Result<Secret> {
+    let credential = state.settings().config.issuers.get(issuer).map(|issuer| issuer.credential.clone());
+    let credential = credential.ok_or_else(|| no_token(issuer))?;
+    let store = state.store.borrow().clone();
+    Ok(store.get(&credential).await?)
+}
+
+/// The record of a credential that goes out. It must not where that cannot be written.
+pub fn record<'a>(state: &State, order: &'a Order) -> Record<'a> {
+    mint::record(state, "credential.release", order).decision(Decision::Allowed).detail("static")
 }

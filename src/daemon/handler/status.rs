@@ -6,7 +6,7 @@ use super::rfc3339;
 use crate::{
     api::{
         Pong,
-        status::{AuditStatus, ConfigStatus, Connections, GatewayStatus, Status},
+        status::{AuditStatus, ConfigStatus, Connections, GatewayStatus, RenderedStatus, Status},
     },
     daemon::state::{State, callers::Caller},
     error::Result,
@@ -52,8 +52,18 @@ pub async fn status(state: &Rc<State>, caller: &Caller) -> Result<Status> {
         open_tasks: count(state.tasks.borrow().iter().filter(|task| task.is_open(now)).count()),
         live_leases: count(state.leases.borrow().count(now)),
         waiting_approvals: count(state.approvals.len()),
+        rendered: rendered(state),
         connections: Connections { open: state.connections.get(), limit: state.connection_limit },
         you,
         evidence: caller.evidence().summary(),
     })
+}
+
+fn rendered(state: &State) -> RenderedStatus {
+    let (files, failing) = super::render::counts(state);
+    let folder = state.paths.rendered_dir();
+    // The folder is made with the first file.
+    let parent = folder.parent().unwrap_or(&folder);
+    let in_memory = sys::mounts::is_in_memory(if folder.is_dir() { &folder } else { parent });
+    RenderedStatus { folder: folder.display().to_string(), files, failing, in_memory }
 }

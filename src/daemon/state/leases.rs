@@ -211,6 +211,7 @@ impl State {
     pub fn end_leases(&self, ids: Vec<String>, reason: EndReason) -> Result<Vec<String>> {
         let now = crate::sys::now();
         let ended = self.leases.borrow_mut().end(ids, reason, now.wall_ms);
+        self.renders.ended(&ended);
         self.write_ends().map(|()| ended)
     }
 

@@ -10,6 +10,7 @@ pub mod decoys;
 pub mod leases;
 pub mod names;
 mod references;
+pub mod renders;
 pub mod tasks;
 pub mod timer;
 
@@ -41,6 +42,7 @@ use db::Db;
 use decoys::Decoys;
 use leases::Leases;
 use names::Names;
+use renders::Renders;
 use tasks::Tasks;
 use timer::Timer;
 
@@ -74,6 +76,8 @@ pub struct State {
     pub watcher: Watcher,
     /// Decoys that were left in files.
     pub decoys: Decoys,
+    /// Rendered files.
+    pub renders: Renders,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -169,6 +173,7 @@ impl State {
             credential_turn: tokio::sync::Mutex::default(),
             keeper: RefCell::default(),
             watcher: Watcher::default(),
+            renders: Renders::default(),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
             audit_written: Notify::new(),
@@ -213,6 +218,7 @@ impl State {
                 *self.config.borrow_mut() = Rc::new(settings);
                 *self.config_error.borrow_mut() = None;
                 self.publish_references();
+                self.renders.changed();
                 self.end_leases_without_grant()
             }
             Err(error) => {
@@ -334,11 +340,16 @@ impl State {
 
     /// The gateway's base URL for a route.
     pub fn gateway_url(&self, route: &str) -> Result<String> {
+        Ok(format!("{}/{route}", self.gateway_address()?))
+    }
+
+    /// The gateway's own address.
+    pub fn gateway_address(&self) -> Result<String> {
         let port = self.gateway_port.get().ok_or_else(|| {
             let why = self.gateway_error.borrow().clone().unwrap_or_else(|| "its port is not bound yet".into());
             Error::new(Code::GatewayDown, format!("the gateway is not on TCP: {why}"))
                 .hint("`hallpass doctor` says who has the port; set another [gateway] port in config.toml")
         })?;
-        Ok(format!("http://127.0.0.1:{port}/{route}"))
+        Ok(format!("http://127.0.0.1:{port}"))
     }
 }

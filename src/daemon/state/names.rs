@@ -104,6 +104,7 @@ impl State {
     pub fn put_principal(&self, record: PrincipalRecord) -> Result<()> {
         self.db.put(Table::Principals, &record.name, &record)?;
         self.names.borrow_mut().principals.insert(record.name.clone(), record);
+        self.renders.changed();
         Ok(())
     }
 
