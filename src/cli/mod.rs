@@ -17,6 +17,7 @@ mod exec;
 mod grant;
 mod helper;
 mod input;
+mod issuer;
 mod lease;
 mod link;
 mod lock;
@@ -109,6 +110,9 @@ enum Command {
     /// What developer tools get when they ask for a credential, and the programs that they ask
     #[command(subcommand)]
     Helper(helper::Verb),
+    /// How credentials become tokens
+    #[command(subcommand)]
+    Issuer(issuer::Verb),
     /// The gateway's upstreams
     #[command(subcommand)]
     Route(route::Verb),
@@ -203,6 +207,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Principal(verb) => principal::run(&cx, verb),
         Command::Grant(verb) => grant::run(&cx, verb),
         Command::Helper(verb) => helper::run(&cx, verb),
+        Command::Issuer(verb) => issuer::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),
         Command::Lease(verb) => lease::run(&cx, verb),

@@ -10,6 +10,7 @@ pub mod keeper;
 mod listener;
 mod notice;
 mod reaper;
+mod revoker;
 pub mod server;
 mod signals;
 pub mod state;
@@ -103,6 +104,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     let at_once = CancellationToken::new();
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
+    revoker::start(&state);
     state.tidy_after_activity();
     if let Err(error) = watcher::apply(&state) {
         tracing::error!("{error}");

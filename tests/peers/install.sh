@@ -9,7 +9,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
-node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0"
+node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0 oidc-provider@9.13.3"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
   @google/gemini-cli@0.61.0"
 # command:package

@@ -6,7 +6,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{grant, release, rfc3339, task};
+use super::{grant, native, release, rfc3339, task};
 use crate::{
     api::{
         SecretText,
@@ -29,7 +29,7 @@ use crate::{
     scope::Wanted,
     sys,
     task::EndReason,
-    token::{self, Token},
+    token::{self, Token, TokenHash},
 };
 
 /// How deep tokens may be narrowed.
@@ -90,6 +90,10 @@ pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mi
     if release::is_asked(&order.what) {
         return Err(release::no_scope(&order.what.issuer));
     }
+    let native = native::of(state, &order.what.issuer);
+    if let Some((_, native)) = &native {
+        native::check(native, &order)?;
+    }
     state.audit_ready()?;
     let terms = judge(state, caller, &order)?;
     if let Some(minted) = share(state, &order, &terms)? {
@@ -97,6 +101,10 @@ pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mi
     }
     let terms = approved(state, caller, &order, terms).await?;
     caller.recheck()?;
+    if let Some(native) = native {
+        // Boxed: other orders would carry its size around.
+        return Box::pin(native::issue(state, caller, &order, terms, native)).await;
+    }
     issue(state, caller, &order, terms)
 }
 
@@ -134,7 +142,7 @@ pub(super) fn place(state: &State, identity: &Identity, named: Option<&str>) -> 
     .hint("mint in your own task, or let the task's own process ask"))
 }
 
-fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
+pub(super) fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
     if order.principal == UNKNOWN {
         return Err(refuse(state, caller, order, task::unknown()));
     }
@@ -167,7 +175,8 @@ fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
     }
 }
 
-fn refuse(state: &State, caller: &Caller, order: &Order, error: Error) -> Error {
+/// Puts a refusal on record, and passes it on.
+pub(super) fn refuse(state: &State, caller: &Caller, order: &Order, error: Error) -> Error {
     state.record_after(
         record(state, "mint", order)
             .evidence(Some(&caller.evidence().summary()))
@@ -228,7 +237,8 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
     }
 }
 
-fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
+/// What makes another request the same as this one; `None` where it shares with none.
+pub(super) fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
     if order.uses.is_some() {
         return None;
     }
@@ -243,7 +253,7 @@ fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
 }
 
 /// The token of an identical request of the same task, while it is young enough.
-fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> {
+pub(super) fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> {
     let now = sys::now();
     let found = share_key(order, terms).and_then(|key| state.leases.borrow_mut().shared(&key, now));
     let Some((lease, token)) = found else { return Ok(None) };
@@ -276,10 +286,12 @@ fn issue(state: &Rc<State>, caller: &Caller, order: &Order, terms: Terms) -> Res
         parent: None,
         grants: terms.grants,
         ended: None,
+        upstream: None,
     };
-    let (minted, token) = hand_out(state, caller, order, lease, now)?;
+    let (text, hash) = new_token(state)?;
+    let minted = hand_out(state, caller, order, lease, &text, hash, now)?;
     if let Some(key) = key {
-        state.leases.borrow_mut().share(key, &minted.lease, token);
+        state.leases.borrow_mut().share(key, &minted.lease, text);
     }
     Ok(minted)
 }
@@ -343,8 +355,15 @@ fn narrow(
         parent: Some(parent.id.clone()),
         grants: parent.grants.clone(),
         ended: None,
+        upstream: None,
     };
-    hand_out(state, caller, &order, lease, now).map(|(minted, _)| minted)
+    let (text, hash) = new_token(state)?;
+    hand_out(state, caller, &order, lease, &text, hash, now)
+}
+
+fn new_token(state: &State) -> Result<(SecretText, TokenHash)> {
+    let token = Token::from_entropy(state.random()?);
+    Ok((SecretText::new(token.expose()), token.hash()))
 }
 
 fn dead_parent(why: &str) -> Error {
@@ -352,14 +371,21 @@ fn dead_parent(why: &str) -> Error {
 }
 
 /// Writes lease and record; what cannot be recorded is ended again and not handed out.
-fn hand_out(state: &Rc<State>, caller: &Caller, order: &Order, lease: Lease, now: Moment) -> Result<(Minted, Token)> {
+pub(super) fn hand_out(
+    state: &Rc<State>,
+    caller: &Caller,
+    order: &Order,
+    lease: Lease,
+    token: &SecretText,
+    hash: TokenHash,
+    now: Moment,
+) -> Result<Minted> {
     if state.leases.borrow().len() >= MAX_LIVE {
         return Err(Error::new(Code::Busy, format!("{MAX_LIVE} tokens are live already"))
             .hint("let some expire, or end their tasks: `hallpass task list`"));
     }
-    let token = Token::from_entropy(state.random()?);
-    let minted = answer(state, &lease, &token, now, false)?;
-    state.issue(lease, &token, now)?;
+    let minted = answer(state, &lease, token, now, false)?;
+    state.issue(lease, hash, now)?;
     let recorded = state.record(
         record(state, "mint", order)
             .evidence(Some(&caller.evidence().summary()))
@@ -371,28 +397,32 @@ fn hand_out(state: &Rc<State>, caller: &Caller, order: &Order, lease: Lease, now
         let _ = state.end_leases(vec![minted.lease.clone()], EndReason::Revoked);
         return Err(error);
     }
-    Ok((minted, token))
+    Ok(minted)
 }
 
-fn answer(state: &State, lease: &Lease, token: &Token, now: Moment, shared: bool) -> Result<Minted> {
+fn answer(state: &State, lease: &Lease, token: &SecretText, now: Moment, shared: bool) -> Result<Minted> {
     let settings = state.settings();
     let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| {
         Error::new(Code::NotFound, format!("there is no issuer {:?} any more", lease.what.issuer))
             .hint("hallpass credential list")
     })?;
-    let IssuerKind::Gateway { route, .. } = &issuer.kind else { return Err(release::no_token(&lease.what.issuer)) };
+    let (kind, base_url) = match &issuer.kind {
+        IssuerKind::Gateway { route, .. } => ("urn:hallpass:token-type:gateway", state.gateway_url(route).ok()),
+        IssuerKind::Native(_) => ("urn:ietf:params:oauth:token-type:access_token", None),
+        IssuerKind::Static => return Err(release::no_token(&lease.what.issuer)),
+    };
     Ok(Minted {
-        access_token: SecretText::new(token.expose()),
+        access_token: token.clone(),
         token_type: "Bearer".into(),
-        issued_token_type: "urn:hallpass:token-type:gateway".into(),
+        issued_token_type: kind.into(),
         expires_in: lease.deadline.remaining(now).as_secs(),
         expires_at: rfc3339(lease.deadline.wall_ms),
-        upstream_expires_at: None,
+        upstream_expires_at: lease.outlived_until_ms().map(rfc3339),
         scope: lease.what.scopes.clone(),
         resource: lease.what.resources.clone(),
         lease: lease.id.clone(),
-        revocable: true,
+        revocable: lease.is_revocable(),
         shared,
-        base_url: state.gateway_url(route).ok(),
+        base_url,
     })
 }
