@@ -190,7 +190,11 @@ async fn ask(state: &State, native: &Native, order: &Order, ttl: Duration, crede
 /// Sends a request, and learns the server's clock from the answer.
 async fn send(state: &State, name: &str, call: issuer::Call) -> Result<Response<Bytes>> {
     let issuer::Call { base_url, allow_private, request } = call;
-    let answer = state.call_issuer(Call { name, base_url: &base_url, allow_private, request }).await?;
+    let asked = state.call_issuer(Call { name, base_url: &base_url, allow_private, request }).await;
+    let answer = asked.map_err(|error| match error.hint {
+        Some(_) => error,
+        None => error.hint(format!("nothing was handed out; ask again when it is there: hallpass issuer show {name}")),
+    })?;
     let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     if let Some(date) = date {
