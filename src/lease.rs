@@ -39,6 +39,18 @@ pub struct Lease {
     pub grants: Vec<String>,
     /// When and why it ended early.
     pub ended: Option<Ended>,
+    /// The issuer's own token behind it, where it is no token of hallpass's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
+}
+
+/// An issuer's own token, as far as its lease knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// When it ends by itself, in milliseconds since 1970 (UTC).
+    pub ends_ms: i64,
+    /// Whether the issuer ends it early when it is asked to.
+    pub revocable: bool,
 }
 
 /// At most `count` requests in any window of `per_seconds`.
@@ -118,6 +130,16 @@ impl Lease {
     pub fn is_shareable(&self, now: Moment) -> bool {
         let left = self.deadline.remaining(now);
         self.uses_left.is_none() && self.check(now).is_ok() && left > self.deadline.length() / 5
+    }
+
+    /// When the issuer's own token ends, where that is later than the lease.
+    pub fn outlived_until_ms(&self) -> Option<i64> {
+        self.upstream.map(|upstream| upstream.ends_ms).filter(|ends| *ends > self.deadline.wall_ms)
+    }
+
+    /// Whether its token works no more once the lease has ended.
+    pub fn is_revocable(&self) -> bool {
+        self.upstream.is_none_or(|upstream| upstream.revocable)
     }
 
     /// Checks that a child with these properties is no wider than this lease.
@@ -237,6 +259,7 @@ mod tests {
             parent: None,
             grants: vec![],
             ended: None,
+            upstream: None,
         }
     }
 

@@ -61,7 +61,7 @@ impl Token {
 
     /// The hash under which the daemon knows it.
     pub fn hash(&self) -> TokenHash {
-        hash_text(self.0.as_bytes())
+        hash_of(self.0.as_bytes())
     }
 }
 
@@ -87,7 +87,7 @@ pub fn check(text: &[u8]) -> Result<TokenHash, TokenError> {
     if value != u64::from(crc32fast::hash(body)) {
         return Err(TokenError::Damaged);
     }
-    Ok(hash_text(text))
+    Ok(hash_of(text))
 }
 
 /// True for a text that claims to be a hallpass token.
@@ -108,7 +108,8 @@ pub fn short_id(kind: &str, entropy: [u8; 12]) -> String {
     text
 }
 
-fn hash_text(text: &[u8]) -> TokenHash {
+/// The hash under which the daemon knows any token, an issuer's own included.
+pub fn hash_of(text: &[u8]) -> TokenHash {
     TokenHash(Sha256::digest(text).into())
 }
 

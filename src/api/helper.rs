@@ -93,6 +93,8 @@ pub struct HelperAnswer {
 pub enum Given {
     /// A hallpass token, which works only at the gateway.
     Gateway,
+    /// The issuer's own token, which ends by itself.
+    Native,
     /// The credential as it is: it does not expire.
     Static,
 }

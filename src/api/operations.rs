@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, adopt, approval, credential, grant, helper, lease, principal, quarantine, render, route, session,
+    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, principal, quarantine, render, route, session,
     status, task, watch,
 };
 
@@ -71,6 +71,11 @@ operations! {
     "route_add" "POST" "/v1/routes" (route::AddRoute) -> route::Route: "Adds a route to the config.";
     "route_show" "GET" "/v1/routes/{name}" () -> route::Route: "One gateway route.";
     "route_remove" "DELETE" "/v1/routes/{name}" () -> Done: "Removes a route of one's own.";
+
+    "issuer_list" "GET" "/v1/issuers" () -> List<issuer::Issuer>: "How credentials become tokens.";
+    "issuer_add" "POST" "/v1/issuers" (issuer::AddIssuer) -> issuer::Issuer: "Adds an issuer whose own server mints to the config.";
+    "issuer_show" "GET" "/v1/issuers/{name}" () -> issuer::Issuer: "One issuer.";
+    "issuer_remove" "DELETE" "/v1/issuers/{name}" () -> Done: "Removes an issuer and ends its leases; the credential stays.";
 
     "helper_list" "GET" "/v1/helpers" () -> List<helper::Helper>: "What each tool gets, in the config's order.";
     "helper_add" "POST" "/v1/helpers" (helper::Helper) -> helper::Helper: "Adds to the config what a tool gets.";

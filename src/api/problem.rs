@@ -134,6 +134,8 @@ codes! {
     Config = "config", 422, 1;
     /// The upstream cannot be reached.
     UpstreamUnreachable = "upstream_unreachable", 502, 1;
+    /// The issuer gave no token, or one that is not what was asked.
+    UpstreamRefused = "upstream_refused", 502, 1;
     /// The upstream did not answer in time.
     UpstreamTimeout = "upstream_timeout", 504, 1;
     /// The upstream's address is not allowed.

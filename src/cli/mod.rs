@@ -17,6 +17,7 @@ mod exec;
 mod grant;
 mod helper;
 mod input;
+mod issuer;
 mod lease;
 mod link;
 mod lock;
@@ -113,6 +114,9 @@ enum Command {
     /// Files that are kept filled with a token, for tools that read one
     #[command(subcommand)]
     Render(render::Verb),
+    /// How credentials become tokens
+    #[command(subcommand)]
+    Issuer(issuer::Verb),
     /// The gateway's upstreams
     #[command(subcommand)]
     Route(route::Verb),
@@ -208,6 +212,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Grant(verb) => grant::run(&cx, verb),
         Command::Helper(verb) => helper::run(&cx, verb),
         Command::Render(verb) => render::run(&cx, verb),
+        Command::Issuer(verb) => issuer::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),
         Command::Lease(verb) => lease::run(&cx, verb),

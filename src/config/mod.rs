@@ -7,6 +7,7 @@ pub mod assistants;
 pub mod duration;
 pub mod edit;
 pub mod helping;
+mod minting;
 pub(crate) mod place;
 pub mod raw;
 mod rendering;
@@ -27,6 +28,7 @@ use crate::{
     },
     error::{Error, Result},
     gateway::catalogue::Route,
+    issuer::Native,
     paths::Paths,
     policy::Grant,
     principal::Rule,
@@ -208,6 +210,19 @@ pub enum IssuerKind {
     /// None: no route can stand in for the credential. It is released as it is into a command's environment, to
     /// whom a grant gives the scope `release`, and marked static in the audit.
     Static,
+    /// The issuer's own server mints.
+    Native(Native),
+}
+
+impl IssuerKind {
+    /// Its word in the config.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Gateway { .. } => "gateway",
+            Self::Static => "static",
+            Self::Native(native) => native.word(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping,
+    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping, minting,
     place::{Place, looks_secret},
     rendering, watching,
 };
@@ -29,6 +29,10 @@ use crate::{
     principal::{self, Rule},
     scope::{MAX_COUNT, ResourceSet, ScopeSet, Wanted, any_resource},
 };
+
+/// What is said of a kind that there is not.
+const KINDS: &str =
+    "an issuer's kind is \"gateway\", \"static\", \"oauth\" or \"github-app\"; the last two have no route";
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +97,9 @@ struct RawIssuer {
     route: Option<Spanned<String>>,
     credential: Spanned<String>,
     base_url: Option<Spanned<String>>,
+    oauth: Option<Spanned<crate::issuer::oauth::Settings>>,
+    #[serde(rename = "github-app")]
+    github_app: Option<Spanned<crate::issuer::github_app::Settings>>,
 }
 
 #[derive(Deserialize)]
@@ -174,7 +181,16 @@ fn issuers(
     for (name, issuer) in raw {
         place.name(&name)?;
         place.name(&issuer.credential)?;
+        let own = minting::Raw { oauth: issuer.oauth, github_app: issuer.github_app };
+        let tables = usize::from(own.oauth.is_some()) + usize::from(own.github_app.is_some());
         let kind = match (issuer.kind.get_ref().as_str(), issuer.route, issuer.base_url) {
+            ("oauth" | "github-app", None, None) if tables <= 1 => match own.check(&issuer.kind, place)? {
+                Some(native) => IssuerKind::Native(native),
+                None => return Err(place.error(issuer.kind.span(), KINDS)),
+            },
+            _ if !own.is_empty() => {
+                return Err(place.error(issuer.kind.span(), "an issuer has the table of its own kind, and no other"));
+            }
             ("gateway", Some(route), base_url) => {
                 place.name(&route)?;
                 if let Some(url) = &base_url {
@@ -188,7 +204,7 @@ fn issuers(
             ("static", ..) => {
                 return Err(place.error(issuer.kind.span(), "a static issuer has neither route nor base_url"));
             }
-            _ => return Err(place.error(issuer.kind.span(), "an issuer's kind is \"gateway\" or \"static\"")),
+            _ => return Err(place.error(issuer.kind.span(), KINDS)),
         };
         issuers.insert(name.into_inner(), Issuer { kind, credential: issuer.credential.into_inner() });
     }

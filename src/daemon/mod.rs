@@ -11,6 +11,7 @@ mod listener;
 mod notice;
 mod reaper;
 pub mod renderer;
+mod revoker;
 pub mod server;
 mod signals;
 pub mod state;
@@ -105,6 +106,7 @@ async fn serve(state: Rc<State>, budgets: Budgets) -> Result<()> {
     signals::watch(&state, at_once.clone())?;
     reaper::resume(&state);
     renderer::start(&state);
+    revoker::start(&state);
     state.tidy_after_activity();
     if let Err(error) = watcher::apply(&state) {
         tracing::error!("{error}");

@@ -77,7 +77,7 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, env, grant, helper, lease, lock, mint, principal, quarantine, render,
+        adopt, approve, credential, env, grant, helper, issuer, lease, lock, mint, principal, quarantine, render,
         revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
@@ -135,6 +135,11 @@ async fn route(
         ("POST", ["grants"]) => json(&grant::add(state, caller, call.json()?)?),
         ("DELETE", ["grants", id]) => json(&grant::remove(state, caller, id)?),
         ("POST", ["grants", "explain"]) => json(&grant::explain(state, caller, call.json()?)?),
+
+        ("GET", ["issuers"]) => json(&issuer::list(state)),
+        ("POST", ["issuers"]) => json(&issuer::add(state, caller, call.json()?)?),
+        ("GET", ["issuers", name]) => json(&issuer::show(state, name)?),
+        ("DELETE", ["issuers", name]) => json(&issuer::remove(state, caller, name).await?),
 
         ("GET", ["routes"]) => json(&route::list(state)),
         ("POST", ["routes"]) => json(&route::add(state, caller, call.json()?)?),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Limited};
 
 use super::{Backend, Gateway, body::Through, kept::Failure, upstream};
@@ -17,7 +17,7 @@ const TIME: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 64 * 1024;
 
 impl<B: Backend> Gateway<B> {
-    /// Sends the request, whose URI is a path below `base_url`; the answer's status and body. `name` keeps its
+    /// Sends the request, whose URI is a path below `base_url`; the answer. `name` keeps its
     /// connections apart from all others.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl<B: Backend> Gateway<B> {
         base_url: &str,
         allow_private: bool,
         request: Request<Bytes>,
-    ) -> Result<(u16, Bytes), Error> {
+    ) -> Result<Response<Bytes>, Error> {
         let upstream = self.upstreams.get(name, base_url, allow_private, self.backend.port())?;
         self.upstreams.forget(name);
         let (mut parts, body) = request.into_parts();
@@ -42,10 +42,10 @@ impl<B: Backend> Gateway<B> {
                 Failure::Broken => Error::new(Code::UpstreamUnreachable, format!("{host} closed the connection")),
                 Failure::Connect(error) => upstream::failure(&*error, host),
             })?;
-            let status = answer.status().as_u16();
-            // An answer that is too long or breaks off says no more than its status.
-            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
+            let (parts, body) = answer.into_parts();
+            // An answer that is too long or breaks off says no more than its head.
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            Ok(Response::from_parts(parts, body.map(http_body_util::Collected::to_bytes).unwrap_or_default()))
         };
         let late = |_| Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 30 seconds"));
         tokio::time::timeout(TIME, exchange).await.map_err(late)?

@@ -93,7 +93,7 @@ fn perform(request: &Request, daemon: &mut dyn Daemon) -> Result<Value> {
 fn give(given: &HelperAnswer) -> Result<Value> {
     let shaped = super::header(given).map(|(_, value)| value);
     let token = match given.kind {
-        Given::Gateway => shaped.ok_or_else(|| super::no_header(given))?,
+        Given::Gateway | Given::Native => shaped.ok_or_else(|| super::no_header(given))?,
         Given::Static => Zeroizing::new(given.secret.expose().to_owned()),
     };
     if token.bytes().any(|b| b.is_ascii_control()) {

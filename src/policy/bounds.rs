@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::strict_json;
 
 /// The largest body that is read for a bound, in bytes; a larger one is refused.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -88,7 +87,7 @@ impl Bounds {
         if body.len() > MAX_BODY {
             return Err(BodyError::TooLarge);
         }
-        let Strict(value) = serde_json::from_slice(body)
+        let value = strict_json::parse(body)
             .map_err(|e| BodyError::Unclear(format!("line {}, column {}", e.line(), e.column())))?;
         let Value::Object(members) = value else {
             return Err(BodyError::Unclear("it is no object".into()));
@@ -127,61 +126,6 @@ impl Bound {
             Self::OneOf(allowed) => allowed.contains(value),
             Self::Max(most) => value.as_f64().is_some_and(|number| (0.0..=*most).contains(&number)),
         }
-    }
-}
-
-/// A JSON value in which no object names a member twice: readers differ on which one counts.
-/// serde_json itself stops at 128 levels of nesting.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_any(StrictVisitor).map(Strict)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON value")
-    }
-    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
-        Ok(v.into())
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Strict(item)) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = serde_json::Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let Strict(value) = map.next_value()?;
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member is named twice"));
-            }
-        }
-        Ok(Value::Object(members))
     }
 }
 

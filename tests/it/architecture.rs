@@ -7,8 +7,22 @@ use std::{
 };
 
 /// Modules that decide: no I/O, no runtime, no clock, no environment.
-const PURE: &[&str] =
-    &["api", "clock", "detect", "helper", "lease", "policy", "principal", "render", "scope", "secret", "task", "token"];
+const PURE: &[&str] = &[
+    "api",
+    "clock",
+    "detect",
+    "helper",
+    "issuer",
+    "lease",
+    "policy",
+    "principal",
+    "render",
+    "scope",
+    "secret",
+    "strict_json",
+    "task",
+    "token",
+];
 
 /// What a pure module may not name.
 const IMPURE: &[&str] = &[

@@ -36,6 +36,7 @@ mod helper_tools;
 mod made_up;
 mod mint;
 mod narrow;
+mod native;
 mod principal;
 mod quarantine;
 mod render;

@@ -17,6 +17,7 @@ use super::{Issuer, IssuerKind, StoreConfig, duration};
 use crate::{
     api::{grant::AddGrant, problem::Code, route::AddRoute},
     error::{Error, Result},
+    issuer::Native,
     policy::{Approval, bounds::Bound},
 };
 use file::change;
@@ -92,28 +93,35 @@ pub fn add_issuers(path: &Path, issuers: &[(&str, Issuer)]) -> Result<()> {
         }
         let all = subtable(doc, "issuers", true)?;
         for (name, issuer) in issuers {
-            all.insert(name, Item::Table(issuer_table(issuer)));
+            all.insert(name, Item::Table(issuer_table(issuer)?));
         }
         Ok(())
     })
 }
 
-fn issuer_table(issuer: &Issuer) -> Table {
+fn issuer_table(issuer: &Issuer) -> Result<Table> {
     let mut table = Table::new();
     table.insert("credential", issuer.credential.as_str().into());
+    table.insert("kind", issuer.kind.word().into());
     match &issuer.kind {
         IssuerKind::Gateway { route, base_url } => {
-            table.insert("kind", "gateway".into());
             table.insert("route", route.as_str().into());
             if let Some(url) = base_url {
                 table.insert("base_url", url.as_str().into());
             }
         }
-        IssuerKind::Static => {
-            table.insert("kind", "static".into());
+        IssuerKind::Static => {}
+        IssuerKind::Native(native) => {
+            let settings = match native {
+                Native::OAuth(settings) => toml::to_string(settings),
+                Native::GithubApp(settings) => toml::to_string(settings),
+            };
+            let settings = settings.ok().and_then(|text| text.parse::<DocumentMut>().ok());
+            let settings = settings.ok_or_else(|| Error::internal("these settings cannot be written"))?;
+            table.insert(native.word(), Item::Table(settings.as_table().clone()));
         }
     }
-    table
+    Ok(table)
 }
 
 /// Removes an issuer; grants for it stay, and the config warns of them.

@@ -150,13 +150,22 @@ async fn variables(
             referring().for_each(|variable| drop(set.insert(variable.clone(), SecretText::new(text))));
             continue;
         }
-        let route = route_of(state, &issuer)?;
-        let url = state.gateway_url(&route.name)?;
+        let place = Place::of(state, &issuer)?;
+        if place.key_env.is_empty() && referring().next().is_none() {
+            if has_helper(state, &issuer) {
+                continue;
+            }
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("nothing says which variable gets the token of {issuer}"),
+            )
+            .hint(format!("name it in the config: [issuers.{issuer}] has a table with env = [\"NAME\"]")));
+        }
         let minted = mint::fill(state, caller, order).await?;
-        for variable in referring().filter(|variable| !route.key_env.contains(variable)) {
+        for variable in referring().filter(|variable| !place.key_env.contains(variable)) {
             set.insert(variable.clone(), minted.access_token.clone());
         }
-        for name in &route.key_env {
+        for name in &place.key_env {
             if set.insert(name.clone(), minted.access_token.clone()).is_some() {
                 return Err(Error::new(
                     Code::InvalidValue,
@@ -165,8 +174,8 @@ async fn variables(
                 .hint("run them in two commands"));
             }
         }
-        for variable in &route.base_url_env {
-            set.insert(variable.name.clone(), SecretText::new(format!("{url}{}", variable.suffix)));
+        for (name, url) in place.base_urls {
+            set.insert(name, SecretText::new(url));
         }
         if let Some(lease) = state.leases.borrow().by_id(&minted.lease) {
             first_end = first_end.min(lease.lease.deadline.wall_ms);
@@ -280,6 +289,24 @@ fn joinable(state: &State, identity: &Identity, title: &str, principal: &str, bi
     by_id.or_else(by_title).filter(inside).filter(|task| task.is_open(crate::sys::now())).cloned()
 }
 
+/// Where an issuer's token goes in an environment.
+struct Place {
+    key_env: Vec<String>,
+    base_urls: Vec<(String, String)>,
+}
+
+impl Place {
+    fn of(state: &State, issuer: &str) -> Result<Self> {
+        if let Some((_, native)) = super::native::of(state, issuer) {
+            return Ok(Self { key_env: native.issuer().variables().to_vec(), base_urls: Vec::new() });
+        }
+        let route = route_of(state, issuer)?;
+        let url = state.gateway_url(&route.name)?;
+        let base_urls = route.base_url_env.iter().map(|one| (one.name.clone(), format!("{url}{}", one.suffix)));
+        Ok(Self { base_urls: base_urls.collect(), key_env: route.key_env })
+    }
+}
+
 fn title_of(text: &str) -> String {
     let name = text.rsplit('/').next().filter(|name| text.starts_with('/') && !name.is_empty()).unwrap_or(text);
     printable(name)
@@ -290,7 +317,7 @@ pub fn route_of(state: &State, issuer: &str) -> Result<Route> {
     let settings = state.settings();
     let found = settings.config.issuers.get(issuer).and_then(|issuer| match &issuer.kind {
         IssuerKind::Gateway { route, .. } => Some(route.clone()),
-        IssuerKind::Static => None,
+        IssuerKind::Static | IssuerKind::Native(_) => None,
     });
     let route = found.as_ref().and_then(|route| settings.catalogue.get(route));
     route.cloned().ok_or_else(|| {

@@ -135,8 +135,18 @@ pub fn known_scopes(state: &State, what: &Wanted) -> Result<()> {
     let scopes = match &issuer.kind {
         config::IssuerKind::Gateway { route, .. } => scopes_of(&settings.catalogue, route),
         config::IssuerKind::Static => Vec::new(),
+        config::IssuerKind::Native(native) => native.issuer().scopes(),
     };
-    let scopes: Vec<_> = scopes.into_iter().chain(release::SCOPE.parse()).collect();
+    let native = matches!(issuer.kind, config::IssuerKind::Native(_));
+    if native && release::is_asked(what) {
+        return Err(release::no_scope(&what.issuer));
+    }
+    if native && scopes.is_empty() && !what.scopes.is_empty() {
+        return Ok(());
+    }
+    // What signs requests for tokens is never handed out itself.
+    let own = (!native).then(|| release::SCOPE.parse().ok()).flatten();
+    let scopes: Vec<_> = scopes.into_iter().chain(own).collect();
     let odd =
         what.scopes.iter().find(|scope| !scopes.iter().any(|preset| scope.contains(preset) || preset.contains(scope)));
     match odd {

@@ -130,8 +130,9 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
     let minted = mint::fill(state, caller, order).await?;
     // The gateway takes a token as a bearer everywhere; a client may expect its own header all the same.
     let header = route.and_then(|route| header(&route.auth)).filter(|header| !header.base64);
+    let kind = if super::native::of(state, &issuer).is_some() { Given::Native } else { Given::Gateway };
     Ok(HelperAnswer {
-        kind: Given::Gateway,
+        kind,
         secret: minted.access_token,
         username,
         expires_at: Some(minted.expires_at),
@@ -229,7 +230,7 @@ fn route(state: &State, issuer: &str) -> Option<Route> {
     let settings = state.settings();
     match &settings.config.issuers.get(issuer)?.kind {
         IssuerKind::Gateway { route, .. } => settings.catalogue.get(route).cloned(),
-        IssuerKind::Static => None,
+        IssuerKind::Static | IssuerKind::Native(_) => None,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{grant, release, rfc3339, task};
+use super::{grant, native, release, rfc3339, task};
 use crate::{
     api::{
         SecretText,
@@ -29,7 +29,7 @@ use crate::{
     scope::Wanted,
     sys,
     task::EndReason,
-    token::{self, Token},
+    token::{self, Token, TokenHash},
 };
 
 /// How deep tokens may be narrowed.
@@ -106,6 +106,11 @@ pub fn unattended(state: &Rc<State>, order: &Order) -> Result<Minted> {
 /// What the grants say of it; a grant that asks a person is a refusal.
 pub fn unattended_terms(state: &State, order: &Order) -> Result<Terms> {
     grant::known_scopes(state, &order.what)?;
+    if let Some((_, native)) = native::of(state, &order.what.issuer) {
+        let what = format!("the tokens of {} are made by {}, and no rendered file takes those", order.what.issuer, native.host());
+        return Err(Error::new(Code::InvalidValue, what)
+            .hint(format!("hallpass exec --grant '{}' -- COMMAND puts one into its environment", order.what)));
+    }
     let terms = verdict(state, order)?;
     if terms.approval == Approval::Ask {
         let grants = terms.grants.join(", ");
@@ -130,6 +135,10 @@ pub fn has_token(state: &State, what: &Wanted) -> Result<()> {
 }
 
 async fn obtain(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Minted> {
+    let native = native::of(state, &order.what.issuer);
+    if let Some((_, native)) = &native {
+        native::check(native, &order)?;
+    }
     state.audit_ready()?;
     let terms = judge(state, caller, &order)?;
     caller.recheck()?;
@@ -140,6 +149,10 @@ async fn obtain(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mint
     let terms = approved(state, caller, &order, terms).await?;
     if waits {
         caller.recheck()?;
+    }
+    if let Some(native) = native {
+        // Boxed: other orders would carry its size around.
+        return Box::pin(native::issue(state, caller, &order, terms, native)).await;
     }
     issue(state, Some(caller), &order, terms)
 }
@@ -178,7 +191,7 @@ pub(super) fn place(state: &State, identity: &Identity, named: Option<&str>) -> 
     .hint("mint in your own task, or let the task's own process ask"))
 }
 
-fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
+pub(super) fn judge(state: &State, caller: &Caller, order: &Order) -> Result<Terms> {
     verdict(state, order).map_err(|error| match error.code {
         // Its task is over: there is nothing that was refused.
         Code::TaskEnded => error,
@@ -217,7 +230,7 @@ fn verdict(state: &State, order: &Order) -> Result<Terms> {
     }
 }
 
-/// Puts a refusal on record.
+/// Puts a refusal on record, and passes it on.
 pub fn refuse(state: &State, caller: Option<&Caller>, order: &Order, error: Error) -> Error {
     state.record_after(
         record(state, "mint", order)
@@ -279,7 +292,8 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
     }
 }
 
-fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
+/// What makes another request the same as this one; `None` where it shares with none.
+pub(super) fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
     if order.uses.is_some() {
         return None;
     }
@@ -294,7 +308,7 @@ fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
 }
 
 /// The token of an identical request of the same task, while it is young enough.
-fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> {
+pub(super) fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> {
     let now = sys::now();
     let found = share_key(order, terms).and_then(|key| state.leases.borrow_mut().shared(&key, now));
     let Some((lease, token)) = found else { return Ok(None) };
@@ -328,10 +342,12 @@ fn issue(state: &Rc<State>, caller: Option<&Caller>, order: &Order, terms: Terms
         parent: None,
         grants: terms.grants,
         ended: None,
+        upstream: None,
     };
-    let (minted, token) = hand_out(state, caller, order, lease, now)?;
+    let (text, hash) = new_token(state)?;
+    let minted = hand_out(state, caller, order, lease, &text, hash, now)?;
     if let Some(key) = key {
-        state.leases.borrow_mut().share(key, &minted.lease, token);
+        state.leases.borrow_mut().share(key, &minted.lease, text);
     }
     Ok(minted)
 }
@@ -400,8 +416,15 @@ fn narrow(
         parent: Some(parent.id.clone()),
         grants: parent.grants.clone(),
         ended: None,
+        upstream: None,
     };
-    hand_out(state, Some(caller), &order, lease, now).map(|(minted, _)| minted)
+    let (text, hash) = new_token(state)?;
+    hand_out(state, Some(caller), &order, lease, &text, hash, now)
+}
+
+fn new_token(state: &State) -> Result<(SecretText, TokenHash)> {
+    let token = Token::from_entropy(state.random()?);
+    Ok((SecretText::new(token.expose()), token.hash()))
 }
 
 fn dead_parent(why: &str) -> Error {
@@ -409,21 +432,22 @@ fn dead_parent(why: &str) -> Error {
 }
 
 /// Writes lease and record; what cannot be recorded is ended again and not handed out.
-fn hand_out(
+pub(super) fn hand_out(
     state: &Rc<State>,
     caller: Option<&Caller>,
     order: &Order,
     lease: Lease,
+    token: &SecretText,
+    hash: TokenHash,
     now: Moment,
-) -> Result<(Minted, Token)> {
+) -> Result<Minted> {
     let own = || state.leases.borrow().ids(|live| live.principal == lease.principal).len();
     if super::is_full(state.leases.borrow().len(), own, MAX_LIVE) {
         return Err(Error::new(Code::Busy, "too many tokens are live already")
             .hint("let some expire, or end their tasks: `hallpass task list`"));
     }
-    let token = Token::from_entropy(state.random()?);
-    let minted = answer(state, &lease, &token, now, false)?;
-    state.issue(lease, &token, now)?;
+    let minted = answer(state, &lease, token, now, false)?;
+    state.issue(lease, hash, now)?;
     let recorded = state.record(
         record(state, "mint", order)
             .evidence(caller.map(|caller| caller.evidence().summary()).as_deref())
@@ -435,31 +459,32 @@ fn hand_out(
         let _ = state.end_leases(vec![minted.lease.clone()], EndReason::Revoked);
         return Err(error);
     }
-    Ok((minted, token))
+    Ok(minted)
 }
 
-fn answer(state: &State, lease: &Lease, token: &Token, now: Moment, shared: bool) -> Result<Minted> {
+fn answer(state: &State, lease: &Lease, token: &SecretText, now: Moment, shared: bool) -> Result<Minted> {
     let settings = state.settings();
     let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| {
         Error::new(Code::NotFound, format!("there is no issuer {:?} any more", lease.what.issuer))
             .hint("hallpass credential list")
     })?;
     let (kind, base_url) = match &issuer.kind {
-        _ if release::is_asked(&lease.what) => ("endpoint", None),
-        IssuerKind::Gateway { route, .. } => ("gateway", state.gateway_url(route).ok()),
+        _ if release::is_asked(&lease.what) => ("urn:hallpass:token-type:endpoint", None),
+        IssuerKind::Gateway { route, .. } => ("urn:hallpass:token-type:gateway", state.gateway_url(route).ok()),
+        IssuerKind::Native(_) => ("urn:ietf:params:oauth:token-type:access_token", None),
         IssuerKind::Static => return Err(release::no_token(&lease.what.issuer)),
     };
     Ok(Minted {
-        access_token: SecretText::new(token.expose()),
+        access_token: token.clone(),
         token_type: "Bearer".into(),
-        issued_token_type: format!("urn:hallpass:token-type:{kind}"),
+        issued_token_type: kind.into(),
         expires_in: lease.deadline.remaining(now).as_secs(),
         expires_at: rfc3339(lease.deadline.wall_ms),
-        upstream_expires_at: None,
+        upstream_expires_at: lease.outlived_until_ms().map(rfc3339),
         scope: lease.what.scopes.clone(),
         resource: lease.what.resources.clone(),
         lease: lease.id.clone(),
-        revocable: true,
+        revocable: lease.is_revocable(),
         shared,
         base_url,
     })

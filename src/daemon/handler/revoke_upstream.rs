@@ -93,7 +93,8 @@ pub async fn revoke(
             error.hint("whether it is revoked is not known: run this again, or look at its page")
         }
     };
-    let (status, body) = state.call_issuer(call).await.map_err(unclear)?;
+    let sent = state.call_issuer(call).await.map_err(unclear)?;
+    let (status, body) = (sent.status().as_u16(), sent.into_body());
     if !api.is_done(status, &body) {
         state.record_after(record(Decision::Denied).status(Some(status)).detail("the issuer did not revoke it"));
         return Err(Error::new(

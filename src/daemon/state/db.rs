@@ -39,6 +39,8 @@ pub enum Table {
     PutBack,
     /// Decoys that were left in files, by their fingerprints.
     Decoys,
+    /// Issuers' own tokens that are to be revoked when their leases end, sealed, by lease.
+    Held,
 }
 
 impl Table {
@@ -50,6 +52,7 @@ impl Table {
             Self::Reference => "reference",
             Self::PutBack => "put_back",
             Self::Decoys => "decoys",
+            Self::Held => "held",
         }
     }
 }
@@ -96,6 +99,7 @@ impl Db {
              CREATE TABLE IF NOT EXISTS credentials (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS trust (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS decoys (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS held (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS reference (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS put_back (name TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;",
         )

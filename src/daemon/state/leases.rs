@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Settings, State, db::Db};
 use crate::{
+    api::SecretText,
     audit::{Decision, Record},
     clock::Moment,
     error::Result,
@@ -22,7 +23,7 @@ use crate::{
     principal::Kind,
     scope::Wanted,
     task::{EndReason, Ended},
-    token::{Token, TokenHash},
+    token::TokenHash,
 };
 
 /// How long an ended lease or task stays in the database, in milliseconds.
@@ -49,7 +50,7 @@ pub struct Live {
 pub struct Leases {
     by_hash: HashMap<TokenHash, Live>,
     by_id: HashMap<String, TokenHash>,
-    shared: HashMap<ShareKey, (String, Token)>,
+    shared: HashMap<ShareKey, (String, SecretText)>,
     /// Ended, and not written down yet: the database would take them for alive at the next start.
     unwritten: Vec<Lease>,
     /// The latest that ended, oldest first.
@@ -144,7 +145,7 @@ impl Leases {
     }
 
     /// The token of an identical earlier request, while it may be shared.
-    pub fn shared(&mut self, key: &ShareKey, now: Moment) -> Option<(Lease, Token)> {
+    pub fn shared(&mut self, key: &ShareKey, now: Moment) -> Option<(Lease, SecretText)> {
         let (id, token) = self.shared.get(key)?;
         match self.by_id(id) {
             Some(live) if live.lease.is_shareable(now) => Some((live.lease.clone(), token.clone())),
@@ -156,7 +157,7 @@ impl Leases {
     }
 
     /// Remembers a token for identical requests to come.
-    pub fn share(&mut self, key: ShareKey, id: &str, token: Token) {
+    pub fn share(&mut self, key: ShareKey, id: &str, token: SecretText) {
         self.shared.insert(key, (id.to_owned(), token));
     }
 
@@ -199,11 +200,11 @@ impl Leases {
 
 impl State {
     /// Writes a new lease down and makes its token work.
-    pub fn issue(&self, lease: Lease, token: &Token, now: Moment) -> Result<()> {
+    pub fn issue(&self, lease: Lease, hash: TokenHash, now: Moment) -> Result<()> {
         self.write_ends()?;
-        self.db.insert_lease(&lease, token.hash())?;
+        self.db.insert_lease(&lease, hash)?;
         self.timer.is_due(lease.deadline, now);
-        self.leases.borrow_mut().insert(lease, token.hash());
+        self.leases.borrow_mut().insert(lease, hash);
         Ok(())
     }
 
@@ -229,6 +230,9 @@ impl State {
             return Err(error);
         }
         for lease in &leases {
+            if lease.upstream.is_some_and(|upstream| upstream.revocable) {
+                self.held.is_due(&lease.id);
+            }
             let why = lease.ended.as_ref().map_or("", |ended| reason_word(ended.reason));
             self.record_after(
                 Record::new("lease.end", &lease.principal, self.kind_of(&lease.principal))

@@ -7,6 +7,7 @@ pub mod approvals;
 pub mod callers;
 pub mod db;
 pub mod decoys;
+pub mod held;
 pub mod leases;
 pub mod names;
 mod references;
@@ -40,6 +41,7 @@ use crate::{
 use approvals::Approvals;
 use db::Db;
 use decoys::Decoys;
+use held::Held;
 use leases::Leases;
 use names::Names;
 use renders::Renders;
@@ -78,6 +80,8 @@ pub struct State {
     pub decoys: Decoys,
     /// Rendered files.
     pub renders: Renders,
+    /// Issuers' own tokens that will have to be revoked.
+    pub held: Held,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -116,8 +120,8 @@ pub trait Upstreams {
     fn call<'a>(&'a self, call: Call<'a>) -> Called<'a>;
 }
 
-/// The status and the body that come of a [`Call`].
-pub type Called<'a> = Pin<Box<dyn Future<Output = Result<(u16, Bytes)>> + 'a>>;
+/// The answer that comes of a [`Call`].
+pub type Called<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Bytes>>> + 'a>>;
 
 /// A request to an issuer's API.
 pub struct Call<'a> {
@@ -162,11 +166,13 @@ impl State {
         let db = Db::open(&paths.database())?;
         let audit = Audit::open(&paths.audit_dir())?;
         let store = Store::start(&settings.config.store, &paths);
+        let leases = Leases::load(&db, now)?;
         let state = Self {
+            held: Held::load(&db, |id| leases.by_id(id).is_some())?,
             config: RefCell::new(Rc::new(settings)),
             config_error: RefCell::default(),
             store: RefCell::new(store),
-            leases: RefCell::new(Leases::load(&db, now)?),
+            leases: RefCell::new(leases),
             tasks: RefCell::new(Tasks::load(&db)?),
             names: RefCell::new(Names::load(&db)?),
             decoys: Decoys::load(&db)?,
@@ -244,11 +250,11 @@ impl State {
         let _ = self.gateway.set(gateway);
     }
 
-    /// Sends one request to an issuer's API: its answer's status and body.
+    /// Sends one request to an issuer's API: its answer.
     ///
     /// # Errors
     /// There is no gateway, or it is [`crate::gateway::Gateway::call`]'s.
-    pub async fn call_issuer(&self, call: Call<'_>) -> Result<(u16, Bytes)> {
+    pub async fn call_issuer(&self, call: Call<'_>) -> Result<http::Response<Bytes>> {
         let gateway = self.gateway.get().and_then(Weak::upgrade);
         let gateway = gateway.ok_or_else(|| Error::internal("there is no gateway to send a request with"))?;
         gateway.call(call).await

@@ -24,7 +24,7 @@ pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: bool) -> Tak
     let want = format!("{name}:{}", usual_scopes(state, &kind));
     let route = match kind {
         IssuerKind::Gateway { route, .. } => Some(route),
-        IssuerKind::Static => None,
+        IssuerKind::Static | IssuerKind::Native(_) => None,
     };
     TakenSecret {
         kind: seen.kind.to_owned(),

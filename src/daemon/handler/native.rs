@@ -1,0 +1,274 @@
+//! Tokens that an issuer's own server mints.
+//!
+//! Owns the order: wait for whoever asks for the same, ask the server, look again (its answer took time, and task, grants
+//! and caller may have changed), hold what will have to be revoked, write lease and record, hand out. A step that fails
+//! leaves no token that works, as far as the issuer can revoke it.
+
+use std::{rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use http::{Response, header};
+
+use super::mint::{self, Order};
+use crate::{
+    api::{SecretText, lease::Minted, problem::Code},
+    audit::{Decision, Record},
+    clock::Deadline,
+    config::{Issuer, IssuerKind},
+    daemon::state::{Call, State, callers::Caller},
+    error::{Error, Result},
+    issuer::{self, Draw, Failure, Issued, Native},
+    lease::{Lease, Upstream},
+    policy::Terms,
+    secret::Secret,
+    sys, token,
+};
+
+/// How often a busy server is asked, at most.
+const TRIES: u32 = 3;
+/// The longest that a caller is kept waiting for a busy server.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A clock that is further off than this is why a signed request was refused, in milliseconds.
+const SKEW_MS: i64 = 30_000;
+
+/// The settings of an issuer that mints.
+pub fn of(state: &State, name: &str) -> Option<(Issuer, Native)> {
+    let settings = state.settings();
+    let found = settings.config.issuers.get(name)?;
+    match &found.kind {
+        IssuerKind::Native(native) => Some((found.clone(), native.clone())),
+        IssuerKind::Gateway { .. } | IssuerKind::Static => None,
+    }
+}
+
+/// Refuses what the issuer could not be asked for, before anything else is done.
+pub fn check(native: &Native, order: &Order) -> Result<()> {
+    native.issuer().check(&order.what).map_err(|failure| failure.explain(&order.what.issuer, native.host()))?;
+    if order.uses.is_some() || order.rate.is_some() {
+        return Err(Error::new(Code::InvalidValue, format!("{} counts no uses of its tokens", native.host()))
+            .hint("uses and rates are counted at the gateway, for an issuer that has a route"));
+    }
+    Ok(())
+}
+
+/// Asks the issuer, and hands out what it gave if that is what was asked.
+pub async fn issue(
+    state: &Rc<State>,
+    caller: &Caller,
+    order: &Order,
+    terms: Terms,
+    (issuer, native): (Issuer, Native),
+) -> Result<Minted> {
+    if !terms.bounds.is_empty() || terms.rate.is_some() {
+        let error = Error::new(Code::Denied, format!("a grant bounds what requests with {} may hold", order.what))
+            .hint("only the gateway can hold a token to that; grant it without --body and --rate, or use a route");
+        return Err(mint::refuse(state, Some(caller), order, error));
+    }
+    let key = mint::share_key(order, &terms);
+    let _turn = match &key {
+        Some(key) => Some(state.held.turn(key).await),
+        None => None,
+    };
+    if let Some(minted) = mint::share(state, order, &terms)? {
+        return Ok(minted);
+    }
+    let store = state.store.borrow().clone();
+    let credential = store.get(&issuer.credential).await?;
+    let issued = match ask(state, &native, order, terms.ttl, &credential).await {
+        Ok(issued) => issued,
+        Err(error) => return Err(mint::refuse(state, Some(caller), order, error)),
+    };
+    state.touch_credential(&issuer.credential, sys::now().wall_ms);
+    let id = token::short_id("lease", state.random()?);
+    let kept = keep(state, caller, order, &native, &id, &issued).await;
+    if kept.is_err() && native.issuer().limits().revocable {
+        give_back(state, &native, order, &issued.token, &credential).await;
+    }
+    kept
+}
+
+/// Writes lease and record, if all still stands.
+async fn keep(
+    state: &Rc<State>,
+    caller: &Caller,
+    order: &Order,
+    native: &Native,
+    id: &str,
+    issued: &Issued,
+) -> Result<Minted> {
+    let revocable = native.issuer().limits().revocable;
+    if revocable {
+        state.hold(id, &order.principal, &order.what.issuer, issued.ends_ms, &issued.token).await?;
+    }
+    // The issuer, and the store, took their time.
+    let handed = caller.recheck().and_then(|()| mint::judge(state, caller, order)).and_then(|terms| {
+        let now = sys::now();
+        let left = u64::try_from(issued.ends_ms.saturating_sub(now.wall_ms)).unwrap_or(0);
+        let mut deadline = Deadline::after(now, terms.ttl.min(Duration::from_millis(left)));
+        if let Some(id) = &order.task {
+            let tasks = state.tasks.borrow();
+            let task = tasks.get(id).ok_or_else(|| super::task::ended(id))?;
+            deadline = deadline.earlier(task.deadline, now);
+        }
+        let key = mint::share_key(order, &terms);
+        let lease = Lease {
+            id: id.to_owned(),
+            task: order.task.clone(),
+            principal: order.principal.clone(),
+            what: order.what.clone(),
+            bounds: terms.bounds,
+            deadline,
+            uses_left: None,
+            rate: None,
+            parent: None,
+            grants: terms.grants,
+            ended: None,
+            upstream: Some(Upstream { ends_ms: issued.ends_ms, revocable }),
+        };
+        let text = issued.token.expose_str().ok_or_else(|| Error::internal("a token that is no text was let in"))?;
+        let (text, hash) = (SecretText::new(text), token::hash_of(issued.token.expose()));
+        let minted = mint::hand_out(state, Some(caller), order, lease, &text, hash, now)?;
+        if let Some(key) = key {
+            state.leases.borrow_mut().share(key, &minted.lease, text);
+        }
+        Ok(minted)
+    });
+    if handed.is_err() && revocable {
+        state.let_go(id)?;
+    }
+    handed
+}
+
+/// One token from the server, asked again while it is only busy. Times are ours from here on.
+async fn ask(state: &State, native: &Native, order: &Order, ttl: Duration, credential: &Secret) -> Result<Issued> {
+    let (name, host) = (order.what.issuer.as_str(), native.host());
+    let asked = issuer::Order { what: &order.what, ttl };
+    let (mut tries, mut set_clock) = (0, false);
+    loop {
+        if let Some(left) = state.held.resting(name, sys::now().boot_ms) {
+            let after = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+            return Err(Failure::Later { after: Some(after), status: 429 }.explain(name, host));
+        }
+        let ahead = state.held.ahead(name);
+        let draw = Draw { now_ms: sys::now().wall_ms.saturating_add(ahead), nonce: state.random()? };
+        let said = |failure: Failure| failure.explain(name, host);
+        let call = native.issuer().mint(&asked, credential, &draw).map_err(said)?;
+        let answer = send(state, name, call).await?;
+        tries += 1;
+        match native.issuer().read(&asked, &answer, &draw) {
+            Ok(issued) => return Ok(Issued { ends_ms: issued.ends_ms.saturating_sub(ahead), ..issued }),
+            Err(Failure::Later { after, status }) => {
+                let pause = after.unwrap_or_else(|| jittered(tries, draw.nonce));
+                if let Some(after) = after {
+                    state
+                        .held
+                        .rest(name, sys::now().boot_ms + i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2));
+                }
+                if tries >= TRIES || pause > PATIENCE {
+                    return Err(said(Failure::Later { after, status }));
+                }
+                tokio::select! {
+                    () = state.shutdown.cancelled() => return Err(Error::new(Code::Stopping, "the daemon is stopping")),
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+            // A signed request from a clock that is off: signed again by the server's clock, once.
+            Err(Failure::Credential(_)) if !set_clock && (state.held.ahead(name) - ahead).abs() > SKEW_MS => {
+                set_clock = true;
+            }
+            Err(Failure::Answer { what, token }) => {
+                if let Some(token) = &token {
+                    give_back(state, native, order, token, credential).await;
+                }
+                return Err(said(Failure::Answer { what, token: None }));
+            }
+            Err(failure) => return Err(said(failure)),
+        }
+    }
+}
+
+/// Sends a request, and learns the server's clock from the answer.
+async fn send(state: &State, name: &str, call: issuer::Call) -> Result<Response<Bytes>> {
+    let issuer::Call { base_url, allow_private, request } = call;
+    let asked = state.call_issuer(Call { name, base_url: &base_url, allow_private, request }).await;
+    let answer = asked.map_err(|error| match error.hint {
+        Some(_) => error,
+        None => error.hint(format!("nothing was handed out; ask again when it is there: hallpass issuer show {name}")),
+    })?;
+    let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    if let Some(date) = date {
+        let ahead = date.timestamp().as_millisecond().saturating_sub(sys::now().wall_ms);
+        // The header has whole seconds; what is less than two of them is no skew.
+        state.held.set_ahead(name, if ahead.abs() < 2000 { 0 } else { ahead });
+    }
+    Ok(answer)
+}
+
+/// Revokes a token that is not handed out. What cannot be revoked ends by itself; that it came is on record.
+async fn give_back(state: &State, native: &Native, order: &Order, token: &Secret, credential: &Secret) {
+    let revoked = revoke(state, native, &order.what.issuer, token, credential).await;
+    let (decision, detail) = match revoked {
+        Ok(true) => (Decision::Done, "a token that was not handed out was revoked"),
+        Ok(false) | Err(_) => (Decision::Denied, "a token that was not handed out could not be revoked"),
+    };
+    state.record_after(mint::record(state, "issuer.revoke", order).decision(decision).detail(detail));
+}
+
+/// Whether the token works no more.
+async fn revoke(state: &State, native: &Native, name: &str, token: &Secret, credential: &Secret) -> Result<bool> {
+    let now_ms = sys::now().wall_ms.saturating_add(state.held.ahead(name));
+    let draw = Draw { now_ms, nonce: state.random()? };
+    let call =
+        native.issuer().revoke(token, credential, &draw).map_err(|failure| failure.explain(name, native.host()))?;
+    let Some(call) = call else { return Ok(false) };
+    Ok(native.issuer().is_revoked(&send(state, name, call).await?))
+}
+
+/// Ends the token of a lease that is over, at its issuer. `Ok(false)` is to be tried again.
+pub async fn end(state: &State, lease: &str) -> Result<bool> {
+    let Some(held) = state.held(lease)? else { return Ok(true) };
+    let record = |decision, detail| {
+        Record::new("issuer.revoke", &held.principal, state.kind_of(&held.principal))
+            .issuer(&held.issuer)
+            .lease(lease)
+            .decision(decision)
+            .detail(detail)
+    };
+    if held.ends_ms <= sys::now().wall_ms {
+        return state.let_go(lease).map(|()| true);
+    }
+    let Some((issuer, native)) = of(state, &held.issuer) else {
+        state.record_after(record(Decision::Denied, "the issuer is not in the config any more"));
+        return state.let_go(lease).map(|()| true);
+    };
+    let Some(token) = state.unseal(&held).await? else {
+        state.record_after(record(Decision::Denied, "the store has lost the key that the token was sealed with"));
+        return state.let_go(lease).map(|()| true);
+    };
+    let store = state.store.borrow().clone();
+    let credential = store.get(&issuer.credential).await?;
+    if !revoke(state, &native, &held.issuer, &token, &credential).await? {
+        return Ok(false);
+    }
+    state.record_after(record(Decision::Done, "revoked"));
+    state.let_go(lease).map(|()| true)
+}
+
+/// Longer each time, and never the same: several that wait do not come back together.
+fn jittered(tries: u32, nonce: [u8; 16]) -> Duration {
+    let part = u64::from(nonce.first().copied().unwrap_or(0)) * 200 / 255;
+    Duration::from_millis((200 << tries.min(4)) + part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_grows_and_stays_short() {
+        assert_eq!(jittered(1, [0; 16]), Duration::from_millis(400));
+        assert_eq!(jittered(2, [255; 16]), Duration::from_millis(1000));
+        assert!(jittered(99, [255; 16]) < PATIENCE);
+    }
+}

@@ -1,0 +1,81 @@
+#!/bin/sh
+# Native tokens by a real authorization server (npm oidc-provider): client credentials by secret and by key, the resource
+# indicator in the token's audience, revocation with the lease, proved by the server's own introspection.
+. "$(dirname "$0")/lib.sh"
+"$here/install.sh" python node apt >/dev/null
+
+peers_daemon
+printf 'p%s' "$mark$(random_hex 20)" >"$work/keys/client"
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/keys/ec.pem" 2>/dev/null
+# The public half as a JWK (RFC 7517): the last 64 bytes of the key are its two coordinates.
+openssl pkey -in "$work/keys/ec.pem" -pubout -outform DER 2>/dev/null | python3 -c '
+import base64, json, sys
+point = sys.stdin.buffer.read()[-64:]
+text = lambda part: base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+json.dump({"kty": "EC", "crv": "P-256", "kid": "k1", "use": "sig", "alg": "ES256", "x": text(point[:32]), "y": text(point[32:])}, sys.stdout)
+' >"$work/keys/ec.jwk"
+node "$here/issuers_oidc.mjs" "$work/oidc.port" "$work/keys/client" "$work/keys/ec.jwk" >"$work/oidc.log" 2>&1 &
+pids="$pids $!"
+wait_for "oidc-provider" test -s "$work/oidc.port"
+server="http://127.0.0.1:$(cat "$work/oidc.port")"
+
+# introspect TOKEN: what the server itself says of it.
+introspect() {
+  curl -sS -u "by-basic:$(cat "$work/keys/client")" --data-urlencode "token=$1" "$server/token/introspection"
+}
+is_over() {
+  introspect "$1" | jq -e '.active == false'
+}
+
+hallpass principal add bot --kind agent >/dev/null
+for how in client_secret_basic client_secret_post private_key_jwt; do
+  case $how in
+    client_secret_basic) name=by-basic key=client ;;
+    client_secret_post) name=by-post key=client ;;
+    private_key_jwt) name=by-key key=ec.pem ;;
+  esac
+  hallpass credential add "$name" <"$work/keys/$key" >/dev/null
+  hallpass issuer add oauth "$name" --token-url "$server/token" --revocation-url "$server/token/revocation" \
+    --client-id "$name" --auth "$how" --audience "$server" --kid k1 --allow-private --env NOTES_TOKEN \
+    --resource 'https://api.acme.dev/{resource}' >/dev/null || fail "issuer add $name"
+  hallpass grant add bot "$name:notes:read@web" --ttl 5m >/dev/null
+  hallpass mint "$name:notes:read@web" --as bot --json >"$work/minted.json" || fail "mint by $how"
+  token=$(jq -r .access_token "$work/minted.json")
+  introspect "$token" >"$work/said.json"
+  jq -e '.active and .scope == "notes:read" and .aud == "https://api.acme.dev/web"' "$work/said.json" >/dev/null ||
+    fail "$how: the server says of the token: $(cat "$work/said.json")"
+  jq -e '.revocable and .upstream_expires_at != null' "$work/minted.json" >/dev/null || fail "$how: what mint said of its end"
+  hallpass lease revoke "$(jq -r .lease "$work/minted.json")" >/dev/null
+  wait_for "the revocation at the server" is_over "$token"
+  ok "$how: minted for one scope and one resource, and revoked with its lease"
+done
+
+# A scope that the server does not know this client for is dropped or refused; neither becomes a token.
+hallpass grant add bot by-basic:notes:admin@web >/dev/null
+if hallpass mint by-basic:notes:admin@web --as bot >"$work/out" 2>"$work/err"; then
+  fail "a scope that the client has not was minted"
+fi
+[ ! -s "$work/out" ] || fail "something came out"
+grep -q . "$work/err"
+ok "a scope that the client has not: $(head -n 1 "$work/err")"
+
+# A client's secret that was rotated at the server.
+printf 'wrong' | hallpass credential rotate by-post >/dev/null
+if hallpass mint by-post:notes:read@web --as bot >"$work/out" 2>"$work/err"; then
+  fail "a wrong secret minted"
+fi
+grep -q invalid_client "$work/err" || fail "what a wrong secret is told: $(cat "$work/err")"
+ok "a secret that is not the server's any more is named"
+
+# exec: the token is in the command's environment, and works no more when it has ended.
+token=$(hallpass exec --as bot --grant by-key:notes:read@web -- printenv NOTES_TOKEN)
+wait_for "the revocation after exec" is_over "$token"
+ok "exec: the token is over when the command is"
+
+# Neither the client's secret nor its key is anywhere but in the store.
+for secret in "$(cat "$work/keys/client")" "$(sed -n 2p "$work/keys/ec.pem")"; do
+  if grep -rqF -- "$secret" "$HALLPASS_HOME" "$work/daemon.log"; then
+    fail "a client's credential lies in the home or the log"
+  fi
+done
+ok "no client's credential outside of the store"
