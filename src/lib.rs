@@ -26,6 +26,7 @@ pub mod gateway;
 pub mod helper;
 pub mod http;
 pub mod lease;
+pub mod mcp;
 pub mod paths;
 pub mod policy;
 pub mod principal;

@@ -9,6 +9,7 @@ pub mod credential;
 pub mod grant;
 pub mod helper;
 pub mod lease;
+pub mod mcp;
 pub mod openapi;
 pub mod operations;
 pub mod principal;

@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, adopt, approval, credential, grant, helper, lease, principal, quarantine, route, session, status,
-    task, watch,
+    Done, List, Pong, adopt, approval, credential, grant, helper, lease, mcp, principal, quarantine, route, session,
+    status, task, watch,
 };
 
 /// One operation.
@@ -76,6 +76,11 @@ operations! {
     "helper_add" "POST" "/v1/helpers" (helper::Helper) -> helper::Helper: "Adds to the config what a tool gets.";
     "helper_remove" "POST" "/v1/helpers/remove" (helper::RemoveHelper) -> Done: "Removes what a tool gets.";
     "helper" "POST" "/v1/helper" (helper::HelperRequest) -> helper::HelperAnswer: "Gives a tool what the config says it gets, where a grant allows it.";
+
+    "mcp_list" "GET" "/v1/mcp" () -> List<mcp::McpServer>: "Remote MCP servers, by name.";
+    "mcp_add" "POST" "/v1/mcp" (mcp::AddMcp) -> mcp::McpServer: "Adds a remote MCP server to the config.";
+    "mcp_show" "GET" "/v1/mcp/{name}" () -> mcp::McpServer: "One remote MCP server.";
+    "mcp_remove" "DELETE" "/v1/mcp/{name}" () -> Done: "Removes a remote MCP server from the config.";
 
     "quarantine_list" "GET" "/v1/quarantine" () -> List<quarantine::Item>: "Files that secrets were taken out of, newest first.";
     "quarantine_take" "POST" "/v1/quarantine" (quarantine::TakeFiles) -> List<quarantine::Taken>: "Takes secrets out of files and leaves references.";

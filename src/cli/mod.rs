@@ -21,6 +21,7 @@ mod lease;
 mod link;
 mod lock;
 mod man;
+mod mcp;
 mod mint;
 pub mod output;
 mod principal;
@@ -109,6 +110,9 @@ enum Command {
     /// What developer tools get when they ask for a credential, and the programs that they ask
     #[command(subcommand)]
     Helper(helper::Verb),
+    /// Remote MCP servers without a key in the client's config, and a server for agents to ask through
+    #[command(subcommand)]
+    Mcp(mcp::Verb),
     /// The gateway's upstreams
     #[command(subcommand)]
     Route(route::Verb),
@@ -203,6 +207,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Principal(verb) => principal::run(&cx, verb),
         Command::Grant(verb) => grant::run(&cx, verb),
         Command::Helper(verb) => helper::run(&cx, verb),
+        Command::Mcp(verb) => mcp::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),
         Command::Lease(verb) => lease::run(&cx, verb),

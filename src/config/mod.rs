@@ -7,6 +7,7 @@ pub mod assistants;
 pub mod duration;
 pub mod edit;
 pub mod helping;
+pub mod mcp;
 pub(crate) mod place;
 pub mod raw;
 mod watching;
@@ -61,6 +62,8 @@ pub struct Config {
     pub assistants: Vec<Rule>,
     /// What each tool gets.
     pub helpers: Vec<helping::Helper>,
+    /// Remote MCP servers by name.
+    pub mcp: BTreeMap<String, mcp::Server>,
     /// What is watched.
     pub watch: Watching,
     /// What is allowed and probably not meant, such as a grant for an issuer that does not exist.
@@ -80,6 +83,7 @@ impl Default for Config {
             routes: Vec::new(),
             assistants: Vec::new(),
             helpers: Vec::new(),
+            mcp: BTreeMap::new(),
             watch: Watching::default(),
             warnings: Vec::new(),
         }

