@@ -100,7 +100,7 @@ impl Endpoint {
 /// Names and addresses that never leave this machine.
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: core::net::IpAddr| address.is_loopback())
 }
 
 /// A header with a place for the credential: `Authorization: Bearer {}`.

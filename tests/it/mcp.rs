@@ -255,7 +255,7 @@ fn a_sign_in_and_a_missing_grant_say_what_to_do() {
     let error = Peer::start(&home, "bridge far").call(1, "initialize", json!({}));
     assert_eq!(error["error"]["data"]["code"], "no_grant");
     assert!(
-        error["error"]["data"]["hint"].as_str().unwrap().contains("hallpass grant add mcp-far k:release"),
+        error["error"]["data"]["hint"].as_str().unwrap().contains("hallpass grant add mcp-far 'k:release'"),
         "{error}"
     );
     assert_eq!(remote.seen().len(), before, "nothing was sent");

@@ -102,7 +102,7 @@ fn an_agent_asks_hands_over_and_ends() {
     let mut other = Peer::start(&home, "serve --as other");
     other.hello();
     let refused = tool(&mut other, "request_access", json!({"want": "up:read", "reason": "to read"})).unwrap_err();
-    assert!(refused.contains("no_grant") && refused.contains("hallpass grant add other up:read"), "{refused}");
+    assert!(refused.contains("no_grant") && refused.contains("hallpass grant add other 'up:read'"), "{refused}");
     assert!(home.json("grant list")["items"].as_array().unwrap().iter().all(|grant| grant["principal"] != "other"));
     for (asked, says) in [
         (json!({"want": "up:release", "reason": "x"}), "the key itself"),

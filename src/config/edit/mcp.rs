@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml_edit::{Item, Table};
 
-use super::{change, subtable};
+use super::{change, remove_named, subtable};
 use crate::{
     api::{mcp::AddMcp, problem::Code},
     error::{Error, Result},
@@ -33,8 +33,7 @@ pub fn add(path: &Path, server: &AddMcp) -> Result<()> {
 /// Removes one.
 pub fn remove_server(path: &Path, name: &str) -> Result<()> {
     change(path, |doc, _| {
-        let removed = doc.get_mut("mcp").and_then(Item::as_table_like_mut).and_then(|table| table.remove(name));
-        removed.map(drop).ok_or_else(|| {
+        remove_named(doc, "mcp", name).ok_or_else(|| {
             Error::new(Code::NotFound, "there is no MCP server with this name").hint("hallpass mcp list")
         })
     })
