@@ -27,6 +27,7 @@ pub mod helper;
 pub mod http;
 pub mod issuer;
 pub mod lease;
+pub mod mcp;
 pub mod paths;
 pub mod policy;
 pub mod principal;

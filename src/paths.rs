@@ -97,6 +97,11 @@ impl Paths {
         self.state_dir.join("notices")
     }
 
+    /// What is handed on from one agent to another: a file for each lease.
+    pub fn handed(&self) -> PathBuf {
+        self.runtime_dir.join("leases")
+    }
+
     /// The folders in which the shell hooks ask for variables: a folder, a tab and a mark on each line.
     pub fn references(&self) -> PathBuf {
         self.state_dir.join("references")

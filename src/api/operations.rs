@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, principal, quarantine, render, route, session,
-    status, task, watch,
+    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, mcp, principal, quarantine, render, route,
+    session, status, task, watch,
 };
 
 /// One operation.
@@ -87,6 +87,10 @@ operations! {
     "render_show" "GET" "/v1/renders/{name}" () -> render::Rendered: "One rendered file.";
     "render_remove" "DELETE" "/v1/renders/{name}" () -> Done: "Removes a rendered file and ends its token.";
     "render_renew" "POST" "/v1/renders/{name}/renew" () -> render::Rendered: "Makes a rendered file anew; its old token ends.";
+    "mcp_list" "GET" "/v1/mcp" () -> List<mcp::McpServer>: "Remote MCP servers, by name.";
+    "mcp_add" "POST" "/v1/mcp" (mcp::AddMcp) -> mcp::McpServer: "Adds a remote MCP server to the config.";
+    "mcp_show" "GET" "/v1/mcp/{name}" () -> mcp::McpServer: "One remote MCP server.";
+    "mcp_remove" "DELETE" "/v1/mcp/{name}" () -> Done: "Removes a remote MCP server from the config.";
 
     "quarantine_list" "GET" "/v1/quarantine" () -> List<quarantine::Item>: "Files that secrets were taken out of, newest first.";
     "quarantine_take" "POST" "/v1/quarantine" (quarantine::TakeFiles) -> List<quarantine::Taken>: "Takes secrets out of files and leaves references.";

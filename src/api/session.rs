@@ -38,6 +38,9 @@ pub struct OpenEnv {
     /// How long to wait for a human's approval, in seconds.
     #[serde(default)]
     pub wait_seconds: Option<u64>,
+    /// Why, in the asker's own words: shown to whoever has to approve it, as such.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// What stands in the project's `.env` files, and in the caller's environment, instead of secrets.
     #[serde(default)]
     pub references: Vec<Reference>,

@@ -37,6 +37,7 @@ fn render(list: &List<ApprovalRequest>, now: jiff::Timestamp) -> String {
             ("asked", when::relative(&a.asked_at, now)),
             ("denied", when::relative(&a.expires_at, now)),
             ("task, in its own words", a.task_title.clone().map(|t| format!("{t:?}")).unwrap_or_default()),
+            ("reason, in its own words", a.reason.clone().map(|t| format!("{t:?}")).unwrap_or_default()),
         ]);
         format!("{facts}\n`hallpass approve {0}` or `hallpass deny {0}`", safe(&a.id))
     });

@@ -94,6 +94,7 @@ impl Session {
             bind,
             wait_seconds: self.wait,
             references: references.wire(),
+            reason: None,
         };
         let wait = Duration::from_secs(self.wait.unwrap_or(120));
         let mut opened: Env = client.post_waiting("/v1/env", &body, wait, waiting::note(cx.json))?;

@@ -12,6 +12,7 @@ use crate::{
     client::Client,
     error::{Error, Result},
     exec,
+    mcp::handed,
     principal::printable,
 };
 
@@ -20,6 +21,9 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     session: Session,
+    /// Use what was handed over under this lease, in its task, instead of asking for something new
+    #[arg(long, value_name = "LEASE", conflicts_with_all = ["task", "claim", "grants", "ttl", "no_project", "wait"])]
+    lease: Option<String>,
     /// The command and its arguments, after --
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -33,7 +37,10 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         .ok_or_else(|| Error::new(Code::Usage, "which command?").hint("write it after --"))?;
     let name = program.to_string_lossy();
     let paths = cx.paths()?;
-    let opened = args.session.open(cx, &mut Client::connect(&paths, true)?, Some(&name), true)?;
+    let opened = match &args.lease {
+        Some(lease) => handed::read(&paths, lease)?,
+        None => args.session.open(cx, &mut Client::connect(&paths, true)?, Some(&name), true)?,
+    };
     let title = args.session.title(Some(&name), None);
 
     let mut command = Command::new(program);
@@ -45,7 +52,9 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         output::note(&format!("hallpass: still running: {names}; the task ends with it, or with Ctrl-C now"));
     });
     // The daemon ends the task by itself when this process is gone: a failure here loses nothing.
-    if let Ok(mut client) = Client::connect(&paths, false) {
+    if args.lease.is_none()
+        && let Ok(mut client) = Client::connect(&paths, false)
+    {
         let _ = client.post::<_, serde_json::Value>(&task::path(&opened.task, "/end"), &());
     }
     ran.or_else(|error| {

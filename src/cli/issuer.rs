@@ -79,6 +79,9 @@ pub struct OAuth {
     /// A scope, as NAME=WORDS in the server's words; may be given again. Without any, scopes are sent as they are
     #[arg(long = "scope", value_name = "NAME=WORDS")]
     scopes: Vec<String>,
+    /// Take an answer that names no scope for what was asked
+    #[arg(long)]
+    trust_omitted_scope: bool,
     /// A variable that tools read the token from; may be given again
     #[arg(long, value_name = "NAME")]
     env: Vec<String>,
@@ -167,6 +170,7 @@ fn oauth(a: OAuth) -> Result<AddIssuer> {
         kid: a.kid,
         resource: a.resource,
         scopes,
+        trust_omitted_scope: a.trust_omitted_scope,
         env: a.env,
         allow_private: a.allow_private,
     };

@@ -22,6 +22,7 @@ mod lease;
 mod link;
 mod lock;
 mod man;
+mod mcp;
 mod mint;
 pub mod output;
 mod principal;
@@ -117,6 +118,9 @@ enum Command {
     /// How credentials become tokens
     #[command(subcommand)]
     Issuer(issuer::Verb),
+    /// Remote MCP servers without a key in the client's config, and a server for agents to ask through
+    #[command(subcommand)]
+    Mcp(mcp::Verb),
     /// The gateway's upstreams
     #[command(subcommand)]
     Route(route::Verb),
@@ -213,6 +217,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Helper(verb) => helper::run(&cx, verb),
         Command::Render(verb) => render::run(&cx, verb),
         Command::Issuer(verb) => issuer::run(&cx, verb),
+        Command::Mcp(verb) => mcp::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),
         Command::Lease(verb) => lease::run(&cx, verb),

@@ -7,6 +7,7 @@ pub mod assistants;
 pub mod duration;
 pub mod edit;
 pub mod helping;
+pub mod mcp;
 mod minting;
 pub(crate) mod place;
 pub mod raw;
@@ -67,6 +68,8 @@ pub struct Config {
     pub helpers: Vec<helping::Helper>,
     /// Files that are kept filled.
     pub renders: Vec<Render>,
+    /// Remote MCP servers by name.
+    pub mcp: BTreeMap<String, mcp::Server>,
     /// What is watched.
     pub watch: Watching,
     /// What is allowed and probably not meant, such as a grant for an issuer that does not exist.
@@ -87,6 +90,7 @@ impl Default for Config {
             assistants: Vec::new(),
             helpers: Vec::new(),
             renders: Vec::new(),
+            mcp: BTreeMap::new(),
             watch: Watching::default(),
             warnings: Vec::new(),
         }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping, minting,
+    Config, DEFAULT_MAX_TTL, Issuer, IssuerKind, MAX_TTL, StoreConfig, duration, helping, mcp, minting,
     place::{Place, looks_secret},
     rendering, watching,
 };
@@ -57,6 +57,8 @@ struct File {
     helper: Vec<Spanned<helping::Raw>>,
     #[serde(default)]
     render: Vec<Spanned<rendering::Raw>>,
+    #[serde(default)]
+    mcp: BTreeMap<Spanned<String>, mcp::Raw>,
     #[serde(default)]
     watch: watching::Raw,
 }
@@ -136,6 +138,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
     let assistants = assistants(file.assistants, &place)?;
     let helpers = helping::check(file.helper, &issuers, &mut warnings, &place)?;
     let renders = rendering::check(file.render, &issuers, &mut warnings, &place)?;
+    let mcp = mcp::check(file.mcp, &issuers, &mut warnings, &place)?;
     let watch = watching::check(file.watch, &place)?;
     let seconds = |value: Option<Spanned<String>>, default: Duration, least: u64, most: u64| match value {
         Some(value) => place.duration(&value, Duration::from_secs(least), Duration::from_secs(most)),
@@ -167,6 +170,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config> {
         assistants,
         helpers,
         renders,
+        mcp,
         watch,
         warnings,
     })

@@ -163,6 +163,7 @@ impl Backend for GatewayBackend {
             uses: None,
             rate: None,
             wait: None,
+            reason: None,
         };
         let minted = mint::fill(state, caller, order).await?;
         let leases = state.leases.borrow();

@@ -77,7 +77,7 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, env, grant, helper, issuer, lease, lock, mint, principal, quarantine, render,
+        adopt, approve, credential, env, grant, helper, issuer, lease, lock, mcp, mint, principal, quarantine, render,
         revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
@@ -156,6 +156,10 @@ async fn route(
         ("GET", ["renders", name]) => json(&render::show(state, name)?),
         ("DELETE", ["renders", name]) => json(&render::remove(state, caller, name).await?),
         ("POST", ["renders", name, "renew"]) => json(&render::renew(state, caller, name).await?),
+        ("GET", ["mcp"]) => json(&mcp::list(state)?),
+        ("POST", ["mcp"]) => json(&mcp::add(state, caller, call.json()?)?),
+        ("GET", ["mcp", name]) => json(&mcp::show(state, name)?),
+        ("DELETE", ["mcp", name]) => json(&mcp::remove(state, caller, name)?),
 
         ("GET", ["tasks"]) => json(&task::list(state)?),
         ("POST", ["tasks"]) => json(&task::start(state, caller, call.json()?)?),

@@ -55,6 +55,10 @@ pub struct Settings {
     /// The server's own words for each scope, with spaces between several. Without any, a scope is sent as it is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scopes: BTreeMap<String, String>,
+    /// An answer without a scope is taken for what was asked, as RFC 6749 section 5.1 has it. Some servers leave it out
+    /// when they gave nothing of it, so that without this such an answer is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trust_omitted_scope: bool,
     /// The variables that tools read the token from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
@@ -177,7 +181,11 @@ impl Settings {
         if !text(members, "token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
             return Err("it is no bearer token".into());
         }
-        if let Some(granted) = members.get("scope") {
+        let said = members.get("scope");
+        if said.is_none() && !self.trust_omitted_scope {
+            return Err("the server does not say what it may do; trust_omitted_scope takes that for what was asked".into());
+        }
+        if let Some(granted) = said {
             let granted = granted.as_str().ok_or("its scope cannot be read")?;
             let asked = self.server_scopes(order.what).unwrap_or_default();
             let got: Vec<&str> = granted.split_ascii_whitespace().collect();
@@ -322,6 +330,7 @@ mod tests {
             kid: Some("k1".into()),
             resource: Some("https://api.acme.dev/{resource}".into()),
             scopes: BTreeMap::new(),
+            trust_omitted_scope: false,
             env: vec![],
             allow_private: false,
         }
@@ -377,6 +386,23 @@ mod tests {
         assert!(matches!(bad, Err(Failure::Credential(_))));
     }
 
+    fn without(body: &Value, name: &str) -> Value {
+        let mut body = body.clone();
+        body.as_object_mut().unwrap().remove(name);
+        body
+    }
+
+    #[test]
+    fn a_scope_that_is_left_out_is_trusted_only_where_the_config_says_so() {
+        let what: Wanted = "crm:a@r".parse().unwrap();
+        let body = json!({ "access_token": "t", "token_type": "Bearer", "expires_in": 60 });
+        let read = |trust_omitted_scope| {
+            let settings = Settings { trust_omitted_scope, ..settings(ClientAuth::ClientSecretBasic) };
+            settings.read(&order(&what), &answer(200, &body), &DRAW).is_ok()
+        };
+        assert!(read(true) && !read(false));
+    }
+
     #[test]
     fn exactly_what_was_asked_is_a_token_and_nothing_else() {
         let what: Wanted = "crm:a,b@r".parse().unwrap();
@@ -395,6 +421,7 @@ mod tests {
             (with("scope", json!("a b admin")), true),
             (with("scope", json!("a")), true),
             (with("scope", json!(7)), true),
+            (without(&good, "scope"), true),
             (with("expires_in", json!(0)), true),
             (with("expires_in", json!(-5)), true),
             (with("expires_in", json!(400 * 24 * 3600)), true),

@@ -24,6 +24,9 @@ const PURE: &[&str] = &[
     "token",
 ];
 
+/// Files that are pure in modules that are not.
+const PURE_FILES: &[&str] = &["mcp/challenge", "mcp/endpoint", "mcp/headers", "mcp/message", "mcp/sse"];
+
 /// What a pure module may not name.
 const IMPURE: &[&str] = &[
     "tokio",
@@ -85,6 +88,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("sys", &["crate::daemon", "crate::cli", "crate::client", "crate::gateway", "crate::store", "crate::config"]),
     ("client", &["crate::daemon", "crate::cli", "crate::gateway", "crate::store", "crate::audit", "tokio"]),
+    ("mcp", &["crate::daemon", "crate::cli", "crate::gateway", "crate::store", "crate::audit", "println!"]),
     ("config", &["crate::daemon", "crate::cli", "crate::client", "crate::store", "crate::audit"]),
     (
         "quarantine",
@@ -142,7 +146,7 @@ fn offences(module: &str, forbidden: &[&str], excused: impl Fn(&Path, &str) -> b
 
 #[test]
 fn pure_modules_do_no_io() {
-    for module in PURE {
+    for module in PURE.iter().chain(PURE_FILES) {
         // Locked memory is no I/O: it is what keeps a secret out of swap and core dumps.
         let locked_memory =
             |path: &Path, line: &str| path.ends_with("secret.rs") && line.contains("crate::sys::memory::LockedBytes");

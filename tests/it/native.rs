@@ -36,7 +36,7 @@ fn field(seen: &Seen, name: &str) -> String {
 }
 
 impl Server {
-    /// Tokens of this life, with this scope where one is said; what `fault` answers goes first.
+    /// Tokens of this life, with this scope or the one that was asked for; what `fault` answers goes first.
     fn start(
         life: u64,
         scope: Option<&'static str>,
@@ -55,9 +55,7 @@ impl Server {
             assert!(seen.head.starts_with("POST /token "), "{}", seen.head);
             assert_eq!(field(seen, "grant_type"), "client_credentials");
             let mut body = serde_json::json!({ "access_token": format!("at-{}", random()), "token_type": "Bearer", "expires_in": life });
-            if let Some(scope) = scope {
-                body["scope"] = scope.into();
-            }
+            body["scope"] = scope.map_or_else(|| field(seen, "scope").into(), Into::into);
             json(&body)
         });
         Self { upstream, revoked }

@@ -6,6 +6,7 @@
 
 mod file;
 pub mod helper;
+pub mod mcp;
 pub mod render;
 pub mod watch;
 
@@ -127,8 +128,8 @@ fn issuer_table(issuer: &Issuer) -> Result<Table> {
 /// Removes an issuer; grants for it stay, and the config warns of them.
 pub fn remove_issuer(path: &Path, name: &str) -> Result<()> {
     change(path, |doc, _| {
-        let removed = doc.get_mut("issuers").and_then(Item::as_table_like_mut).and_then(|table| table.remove(name));
-        removed.map(drop).ok_or_else(|| Error::new(Code::NotFound, "there is no issuer with this name"))
+        remove_named(doc, "issuers", name)
+            .ok_or_else(|| Error::new(Code::NotFound, "there is no issuer with this name"))
     })
 }
 
@@ -301,11 +302,9 @@ fn push(doc: &mut DocumentMut, name: &str, table: Table) -> Result<()> {
 fn remove(doc: &mut DocumentMut, name: &str, at: usize) -> Result<()> {
     match doc.get_mut(name) {
         Some(Item::ArrayOfTables(list)) if at < list.len() => {
-            // The comments right above it go with it; those a blank line further up were not about it.
-            let above = list.get(at).and_then(|table| table.decor().prefix()).and_then(|prefix| prefix.as_str());
-            let kept = above.and_then(|text| text.rfind("\n\n").and_then(|end| text.get(..=end))).map(str::to_owned);
+            let kept = list.get(at).and_then(kept_comments);
             list.remove(at);
-            if let Some(kept) = kept.filter(|kept| kept.contains('#')) {
+            if let Some(kept) = kept {
                 match list.get_mut(at) {
                     Some(next) => {
                         let own = next.decor().prefix().and_then(|p| p.as_str()).unwrap_or_default().to_owned();
@@ -322,6 +321,24 @@ fn remove(doc: &mut DocumentMut, name: &str, at: usize) -> Result<()> {
         _ => return Err(shape(name)),
     }
     Ok(())
+}
+
+/// Removes the table `[group.name]`; nothing where there is none.
+fn remove_named(doc: &mut DocumentMut, group: &str, name: &str) -> Option<()> {
+    let removed = doc.get_mut(group).and_then(Item::as_table_like_mut)?.remove(name)?;
+    if let Some(kept) = removed.as_table().and_then(kept_comments) {
+        let trailing = kept + doc.trailing().as_str().unwrap_or_default();
+        doc.set_trailing(trailing);
+    }
+    Some(())
+}
+
+/// The comments above a table that stay when it goes: those right above it go with it, those a blank line further up
+/// were not about it.
+fn kept_comments(table: &Table) -> Option<String> {
+    let above = table.decor().prefix().and_then(|prefix| prefix.as_str())?;
+    let kept = above.rfind("\n\n").and_then(|end| above.get(..=end))?;
+    kept.contains('#').then(|| kept.to_owned())
 }
 
 fn shape(name: &str) -> Error {

@@ -69,6 +69,7 @@ fn wire(pending: &Pending) -> ApprovalRequest {
         what: pending.what.clone(),
         ttl_seconds: pending.ttl.as_secs(),
         task_title: pending.task_title.clone(),
+        reason: pending.reason.clone(),
         asked_at: rfc3339(pending.deadline.from_wall_ms),
         expires_at: rfc3339(pending.deadline.wall_ms),
     }

@@ -26,6 +26,16 @@ use crate::{
 /// The most references that one request may hold.
 const MAX_REFERENCES: usize = 256;
 
+/// The longest reason, in characters.
+const MAX_REASON: usize = 200;
+
+/// How each token is asked for.
+struct Terms {
+    ttl: Option<Duration>,
+    wait: Option<Duration>,
+    reason: Option<String>,
+}
+
 /// Opens a task and mints what it needs. When one of the tokens is refused, the task ends again and
 /// none of them works.
 pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Result<Env> {
@@ -74,9 +84,11 @@ pub async fn open(state: &Rc<State>, caller: &Caller, request: OpenEnv) -> Resul
             (task::open(state, caller, &identity, plan)?, true)
         }
     };
-    let wait = request.wait_seconds.map(Duration::from_secs);
+    let reason = request.reason.map(|text| printable(text.trim()).chars().take(MAX_REASON).collect());
+    let terms = Terms { ttl, wait: request.wait_seconds.map(Duration::from_secs), reason };
     let opened = Guard { state, task: fresh.then(|| task.id.clone()) };
-    let mut env = variables(state, caller, &task, want, &resolved.fill, ttl, wait).await?;
+    let (ttl, wait) = (terms.ttl, terms.wait);
+    let mut env = variables(state, caller, &task, want, &resolved.fill, terms).await?;
     for endpoint in &asked_over_http {
         endpoint.open(state, caller, &task, (ttl, wait), &mut env).await?;
     }
@@ -113,8 +125,7 @@ async fn variables(
     task: &Task,
     want: Vec<Wanted>,
     fill: &[(String, String)],
-    ttl: Option<Duration>,
-    wait: Option<Duration>,
+    terms: Terms,
 ) -> Result<Env> {
     let settings = state.settings();
     let mut set: BTreeMap<String, SecretText> = BTreeMap::new();
@@ -129,10 +140,11 @@ async fn variables(
             what,
             // A tool that reads its key once keeps it as long as it runs: the token lives as long as
             // the grant and the task allow.
-            ttl: Some(ttl.unwrap_or(task::DEFAULT_TTL)),
+            ttl: Some(terms.ttl.unwrap_or(task::DEFAULT_TTL)),
             uses: None,
             rate: None,
-            wait,
+            wait: terms.wait,
+            reason: terms.reason.clone(),
         };
         let referring = || fill.iter().filter(|(_, of)| *of == issuer).map(|(variable, _)| variable);
         if release::is_static(state, &issuer) || release::is_asked(&order.what) {

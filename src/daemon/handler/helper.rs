@@ -104,7 +104,7 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
     let what = narrow(state, want, request.operation.as_deref(), resource)?;
     let (principal, task) = mint::place(state, &identity, None)?;
     let wait = request.wait_seconds.map(Duration::from_secs);
-    let order = Order { principal, task, what, ttl: None, uses: None, rate: None, wait };
+    let order = Order { principal, task, what, ttl: None, uses: None, rate: None, wait, reason: None };
     let username = entry.as_ref().and_then(|entry| entry.username.clone()).or(request.username);
     let url = request.place.or_else(|| entry.map(|entry| entry.url));
     let issuer = order.what.issuer.clone();

@@ -55,6 +55,8 @@ pub struct Order {
     pub rate: Option<Rate>,
     /// How long to wait for a human.
     pub wait: Option<Duration>,
+    /// Why, in the asker's own words.
+    pub reason: Option<String>,
 }
 
 /// Issues a token for a caller.
@@ -77,6 +79,7 @@ pub async fn mint(state: &Rc<State>, caller: &Caller, request: Mint) -> Result<M
         uses: request.uses,
         rate: request.rate,
         wait: request.wait_seconds.map(Duration::from_secs),
+        reason: None,
     };
     fill(state, caller, order).await
 }
@@ -263,6 +266,7 @@ async fn approval(state: &Rc<State>, caller: &Caller, order: &Order, terms: &Ter
         ttl: terms.ttl,
         task: order.task.clone(),
         task_title: title,
+        reason: order.reason.clone(),
         deadline: Deadline::after(now, wait),
     };
     let mut waiting = match state.approvals.join(pending, now) {
@@ -389,6 +393,7 @@ fn narrow(
         uses: request.uses.or(parent.uses_left),
         rate: request.rate,
         wait: None,
+        reason: None,
     };
     // No `*` of the parent is the credential itself, as no grant's is.
     if release::is_asked(&order.what) && order.what.scopes != parent.what.scopes {

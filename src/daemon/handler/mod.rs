@@ -9,6 +9,7 @@ pub mod helper;
 pub mod issuer;
 pub mod lease;
 pub mod lock;
+pub mod mcp;
 pub mod mint;
 pub mod native;
 pub mod principal;

@@ -45,6 +45,8 @@ pub struct Pending {
     pub task: Option<String>,
     /// The title of that task.
     pub task_title: Option<String>,
+    /// Why, in the asker's own words.
+    pub reason: Option<String>,
     /// When it is denied by itself.
     pub deadline: Deadline,
 }
@@ -223,6 +225,7 @@ mod tests {
             ttl: Duration::from_secs(60),
             task: None,
             task_title: None,
+            reason: None,
             deadline: Deadline::after(now(0), Duration::from_secs(60)),
         }
     }

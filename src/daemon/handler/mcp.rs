@@ -1,0 +1,128 @@
+//! `mcp`: the remote MCP servers of the config.
+//!
+//! Owns where a bridge sends its requests: to the gateway, where a token is what it gets, else to the server itself.
+//! What the bridge gets is `helper`'s, like any tool's.
+
+use std::rc::Rc;
+
+use super::{grant, helper, new_name, not_found, release};
+use crate::{
+    api::{
+        Done, List,
+        mcp::{AddMcp, McpServer},
+        problem::Code,
+    },
+    audit::{Decision, Record},
+    config::{self, IssuerKind, mcp::Server},
+    daemon::state::{State, callers::Caller, names::PrincipalRecord},
+    error::{Error, Result},
+    mcp::endpoint::Endpoint,
+    principal::{Kind, is_name, printable},
+    scope::Wanted,
+    sys,
+};
+
+/// All of them, by name.
+pub fn list(state: &State) -> Result<List<McpServer>> {
+    let settings = state.settings();
+    // One whose upstream has changed since is shown all the same; its bridge says what is wrong.
+    let item = |(name, server): (&String, &Server)| wire(name, server, through(state, server).unwrap_or(None));
+    Ok(List { items: settings.config.mcp.iter().map(item).collect() })
+}
+
+/// One.
+pub fn show(state: &State, name: &str) -> Result<McpServer> {
+    let settings = state.settings();
+    let server = settings.config.mcp.get(name).ok_or_else(|| not_found("MCP server", name, "hallpass mcp list"))?;
+    Ok(wire(name, server, through(state, server)?))
+}
+
+/// Adds one to the config.
+pub fn add(state: &Rc<State>, caller: &Caller, request: AddMcp) -> Result<McpServer> {
+    let identity = state.human_only(caller, "saying what an MCP server gets")?;
+    state.audit_ready()?;
+    new_name("MCP server", &request.name)?;
+    if let Some(want) = &request.want {
+        helper::keep_issuer(state, want)?;
+        grant::known_scopes(state, want)?;
+    }
+    let server = Server { url: request.url.clone(), want: request.want.clone(), header: request.header.clone() };
+    through(state, &server)?;
+    config::edit::mcp::add(&state.paths.config(), &request)?;
+    state.reload()?;
+    let principal = principal(&request.name);
+    if request.want.is_some() && state.names.borrow().principal(&principal).is_none() {
+        state.put_principal(PrincipalRecord {
+            name: principal,
+            kind: Kind::McpServer,
+            owner: sys::user_name(),
+            description: Some("the bridge to a remote MCP server".into()),
+            disabled: false,
+            created_ms: sys::now().wall_ms,
+            last_seen_ms: None,
+        })?;
+    }
+    let want = request.want.as_ref().map(Wanted::to_string).unwrap_or_default();
+    state.record_after(
+        Record::new("mcp.add", &identity.principal, identity.kind)
+            .decision(Decision::Done)
+            .detail(&printable(&format!("{} {} {want}", request.name, request.url))),
+    );
+    show(state, &request.name)
+}
+
+/// Removes one.
+pub fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
+    let identity = state.human_only(caller, "removing an MCP server")?;
+    config::edit::mcp::remove_server(&state.paths.config(), name)?;
+    state.reload()?;
+    state.record_after(
+        Record::new("mcp.remove", &identity.principal, identity.kind).decision(Decision::Done).detail(&printable(name)),
+    );
+    Ok(Done { done: true })
+}
+
+/// The server's address at the gateway, where it gets a token: that works nowhere else.
+fn through(state: &State, server: &Server) -> Result<Option<String>> {
+    let Some(want) = server.want.as_ref().filter(|want| !release::is_asked(want)) else { return Ok(None) };
+    let settings = state.settings();
+    let issuer = settings.config.issuers.get(&want.issuer);
+    let Some(IssuerKind::Gateway { route, base_url }) = issuer.map(|issuer| &issuer.kind) else {
+        return Err(release::no_token(&want.issuer));
+    };
+    let upstream = base_url.clone().or_else(|| settings.catalogue.get(route).map(|route| route.base_url.clone()));
+    let upstream = upstream.unwrap_or_default();
+    let endpoint = Endpoint::parse(&server.url).map_err(|odd| Error::new(Code::InvalidValue, odd.to_string()))?;
+    let rest = endpoint.below(&upstream).ok_or_else(|| {
+        Error::new(
+            Code::InvalidValue,
+            format!(
+                "a token of {0} works at the gateway only, and this server is not below {0}'s upstream {upstream}",
+                want.issuer
+            ),
+        )
+        .hint(format!(
+            "--want {}:{} sends the credential itself; or add a route for this server: hallpass route add NAME {}",
+            want.issuer,
+            release::SCOPE,
+            endpoint.origin()
+        ))
+    })?;
+    Ok(Some(format!("{}{rest}", state.gateway_url(route)?)))
+}
+
+fn principal(name: &str) -> String {
+    let named = format!("mcp-{name}");
+    if is_name(&named) { named } else { "mcp-server".into() }
+}
+
+fn wire(name: &str, server: &Server, through: Option<String>) -> McpServer {
+    McpServer {
+        name: name.to_owned(),
+        url: server.url.clone(),
+        want: server.want.clone(),
+        header: server.header.clone(),
+        principal: principal(name),
+        through,
+    }
+}
