@@ -10,7 +10,7 @@ HALLPASS=$(realpath "$HALLPASS")
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/hp-npm.XXXXXX")
 work=$(realpath "$work")
-export HALLPASS_HOME=$work/home
+export HALLPASS_HOME=$work/home HALLPASS_AUTOSTART=0
 mkdir "$HALLPASS_HOME" "$work/project"
 printf '[store]\nkind = "memory"\n\n[daemon]\nheadless_human = true\n' >"$HALLPASS_HOME/config.toml"
 "$HALLPASS" daemon 2>"$work/daemon.log" &

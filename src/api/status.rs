@@ -27,7 +27,6 @@ pub struct Status {
     /// The audit log.
     pub audit: AuditStatus,
     /// The watcher.
-    #[serde(default)]
     pub watch: WatchSummary,
     /// What protects the daemon's memory.
     pub hardening: Vec<Protection>,

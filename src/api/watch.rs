@@ -54,7 +54,7 @@ pub struct SetPlaces {
 }
 
 /// How the watcher is, in short.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WatchSummary {
     /// How many folders are watched.
     pub folders: u64,
