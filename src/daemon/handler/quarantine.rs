@@ -232,7 +232,7 @@ pub async fn resume(state: &Rc<State>) -> Result<()> {
 }
 
 /// What stands in files now, where there is a quarantine at all.
-pub(super) async fn standing(state: &Rc<State>) -> Result<Vec<engine::Item>> {
+pub async fn standing(state: &Rc<State>) -> Result<Vec<engine::Item>> {
     if !state.paths.state_dir.join("quarantine").is_dir() {
         return Ok(Vec::new());
     }
