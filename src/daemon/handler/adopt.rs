@@ -17,7 +17,7 @@ use crate::{
     audit::{Decision, Record},
     config::IssuerKind,
     daemon::{
-        keeper::Seen,
+        keeper::{Seen, Worker},
         state::{State, callers::Caller, names::PrincipalRecord},
         watcher,
     },
@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     policy::Approval,
     principal::{HUMAN, Identity, Kind},
-    quarantine::{self as engine, Expected, Replacement, Take, hide, mask},
+    quarantine::{self as engine, Expected, Quarantine, Replacement, Take, hide, mask},
     scan::read,
     secret,
     surface::{Catalogue, File, Surface},
@@ -170,7 +170,13 @@ async fn file(
             };
             let detail = format!("{} {at} {}", path.display(), step.want);
             state.record(Record::new("adopt", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail))?;
-            let item = keeper.run(move |worker| worker.quarantine()?.take(&take).map_err(Error::from)).await?;
+            let (real, place) = (look.real.clone(), at.clone());
+            let take = move |worker: &mut Worker| {
+                let quarantine = worker.quarantine()?;
+                forget_written_over(quarantine, &real, &place);
+                quarantine.take(&take).map_err(Error::from)
+            };
+            let item = keeper.run(take).await?;
             state.watcher.forget(&path);
             let length = BTreeMap::from([(name.clone(), one.value.len() as u64)]);
             quarantine::finish(state, &item, &length)?;
@@ -180,6 +186,16 @@ async fn file(
     }
     done.diff = diff(&named.path, &old, &text, &seen, &request.program);
     Ok(())
+}
+
+/// What was adopted at this place before and then written over by the tool has no way back: this take has one.
+fn forget_written_over(quarantine: &mut Quarantine, file: &Path, at: &str) {
+    let here =
+        |item: &engine::Item| item.target == file && item.adopted.as_ref().is_some_and(|adopted| adopted.at == at);
+    let before = quarantine.list().into_iter().filter(|(item, step)| *step == engine::State::Quarantined && here(item));
+    let before: Vec<String> = before.map(|(item, _)| item.id.clone()).collect();
+    // Refused where something of it still stands, which then comes back with it.
+    before.iter().for_each(|id| drop(quarantine.purge(id, false)));
 }
 
 /// The tool and its file that has this name.
