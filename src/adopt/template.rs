@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_program_with_a_space_is_one_word_to_a_shell_and_itself_without_one() {
-        let stars = ["x/y".into()];
+        let stars = ["x/y".to_owned()];
         let names = Names {
             hallpass: "/o p/hallpass",
             want: "a:b",

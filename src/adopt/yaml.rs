@@ -283,7 +283,7 @@ mod tests {
         for text in ["a: 1\na: 2\n", "a: 1\n---\nb: 2\n", "a: [1", "", "? [a]\n: b\n"] {
             assert!(read(text).is_none(), "{text}");
         }
-        assert_eq!(read("a: ~\nb: 'x'\nc: [1, *d]\n").map(|_| ()), None);
+        assert!(read("a: ~\nc: [1, *d]\n").is_none());
         assert_eq!(read("a: ~\nb: 'x'\n").unwrap(), json!({"a": null, "b": "x"}));
         assert_eq!(change("key: s\n", "/key", None).unwrap(), "{}\n");
     }

@@ -222,6 +222,7 @@ impl Backend for GatewayBackend {
             uses: None,
             rate: None,
             wait: None,
+            reason: None,
         };
         state.record(release::record(state, &order).lease(&lease.id))?;
         Ok(HandedOver { secret, username: entry.username, expires_ms: lease.deadline.wall_ms })

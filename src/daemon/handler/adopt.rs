@@ -23,7 +23,7 @@ use crate::{
     audit::{Decision, Record},
     config::IssuerKind,
     daemon::{
-        keeper::Seen,
+        keeper::{Seen, Worker},
         state::{State, callers::Caller, names::PrincipalRecord},
         watcher,
     },
@@ -31,10 +31,10 @@ use crate::{
     error::{Error, Result},
     policy::Approval,
     principal::{HUMAN, Identity, Kind},
-    quarantine::{self as engine, Expected, Replacement, Take, hide, mask},
+    quarantine::{self as engine, Expected, Quarantine, Replacement, Take, hide, mask},
     scan::read,
     secret,
-    surface::{Catalogue, File, Os, Surface},
+    surface::{Catalogue, File, Surface},
     sys,
 };
 
@@ -216,7 +216,13 @@ async fn file(
                 allow(state, caller, step)?;
             }
             let take = make(&path, &text, &new, at, &step.check, false);
-            let item = keeper.run(move |worker| worker.quarantine()?.take(&take).map_err(Error::from)).await?;
+            let (real, place) = (look.real.clone(), at.clone());
+            let take = move |worker: &mut Worker| {
+                let quarantine = worker.quarantine()?;
+                forget_written_over(quarantine, &real, &place);
+                quarantine.take(&take).map_err(Error::from)
+            };
+            let item = keeper.run(take).await?;
             state.watcher.forget(&path);
             quarantine::finish(state, &item, &length)?;
             allow(state, caller, step)?;
@@ -247,15 +253,21 @@ async fn file(
     Ok(())
 }
 
+/// What was adopted at this place before and then written over by the tool has no way back: this take has one.
+fn forget_written_over(quarantine: &mut Quarantine, file: &Path, at: &str) {
+    let here =
+        |item: &engine::Item| item.target == file && item.adopted.as_ref().is_some_and(|adopted| adopted.at == at);
+    let before = quarantine.list().into_iter().filter(|(item, step)| *step == engine::State::Quarantined && here(item));
+    let before: Vec<String> = before.map(|(item, _)| item.id.clone()).collect();
+    // Refused where something of it still stands, which then comes back with it.
+    before.iter().for_each(|id| drop(quarantine.purge(id, false)));
+}
+
 /// The tool and its file that has this name.
 fn entry<'a>(catalogue: &'a Catalogue, named: &ToolFile) -> Result<(&'a Surface, &'a File)> {
     let surface =
         catalogue.get(&named.tool).ok_or_else(|| super::not_found("tool", &named.tool, "hallpass adopt --help"))?;
-    let name = named.path.rsplit('/').next().unwrap_or_default();
-    // `${VARIABLE:-~/.tool/name}` ends with a brace.
-    let is = |path: &String| path.rsplit('/').next().is_some_and(|last| last.trim_end_matches('}') == name);
-    let of_name = surface.file.iter().find(|file| file.paths(Os::current()).any(is));
-    let file = of_name.ok_or_else(|| {
+    let file = surface.file_of(&named.path).ok_or_else(|| {
         Error::new(Code::InvalidValue, format!("{} has no file of this name", surface.title))
             .hint("hallpass adopt --help")
     })?;

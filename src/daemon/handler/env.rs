@@ -243,6 +243,7 @@ impl<'a> Endpoint<'a> {
             uses: None,
             rate: None,
             wait,
+            reason: None,
         };
         let minted = mint::for_endpoint(state, caller, order).await?;
         for (name, value) in self.place.variables(&gateway, minted.access_token.expose()) {

@@ -43,7 +43,7 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddMcp) -> Result<McpSer
     state.audit_ready()?;
     new_name("MCP server", &request.name)?;
     if let Some(want) = &request.want {
-        helper::keep_issuer(state, want)?;
+        release::keep_issuer(state, want)?;
         grant::known_scopes(state, want)?;
     }
     let server = Server { url: request.url.clone(), want: request.want.clone(), header: request.header.clone() };
