@@ -272,8 +272,10 @@ fn check(cx: &Context, args: &Args) -> Result<u8> {
     let chosen = asks.filter(|one| args.what.is_empty() || args.what.contains(&one.tool));
     let checked: Vec<serde_json::Value> = chosen
         .map(|one| {
-            let error = catalogue.get(&one.tool).map(|surface| ask(surface, &one)).and_then(Result::err);
-            serde_json::json!({ "tool": one.tool, "path": one.path, "at": one.at, "want": one.want, "error": error.map(|e| e.detail) })
+            let surface = catalogue.get(&one.tool);
+            let error = surface.map(|surface| ask(surface, &one)).and_then(Result::err);
+            let reloads = surface.and_then(|surface| surface.file_of(&one.path)).is_some_and(|file| file.reloads == Some(true));
+            serde_json::json!({ "tool": one.tool, "restart": !reloads, "path": one.path, "at": one.at, "want": one.want, "error": error.map(|e| e.detail) })
         })
         .collect();
     let failed = checked.iter().any(|one| !one["error"].is_null());
@@ -293,7 +295,13 @@ fn check(cx: &Context, args: &Args) -> Result<u8> {
                 format!("{} {what}: {}", styled(RED, "✗"), text(one, "error"))
             }
         });
-        let lines: Vec<String> = lines.collect();
+        let mut lines: Vec<String> = lines.collect();
+        let restart: BTreeSet<String> =
+            list.items.iter().filter(|one| one["restart"] == true).map(|one| text(one, "tool")).collect();
+        if !restart.is_empty() {
+            let names = restart.into_iter().collect::<Vec<_>>().join(", ");
+            lines.push(styled(DIM, &format!("what was running while it was adopted has to be restarted: {names}")));
+        }
         if lines.is_empty() { "nothing was adopted".into() } else { lines.join("\n") }
     })?;
     Ok(u8::from(failed))

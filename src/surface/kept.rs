@@ -55,7 +55,7 @@ impl Kept {
 }
 
 /// A `*` stands for any text, as in the catalogue; one for each component.
-fn fits(wanted: &str, part: &str) -> bool {
+pub(super) fn fits(wanted: &str, part: &str) -> bool {
     match wanted.split_once('*') {
         None => wanted == part,
         Some((before, after)) => {

@@ -202,6 +202,16 @@ impl Catalogue {
     }
 }
 
+impl Surface {
+    /// Which of its files this one is, by the name.
+    pub fn file_of(&self, path: &str) -> Option<&File> {
+        // `${VARIABLE:-~/.tool/name}` ends with a brace.
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().trim_end_matches('}').to_owned();
+        let is = |pattern: &String| kept::fits(&name(pattern), &name(path));
+        self.file.iter().find(|file| file.paths(Os::current()).any(is))
+    }
+}
+
 impl File {
     /// Its paths on this system, as they are written in the catalogue.
     pub fn paths(&self, os: Os) -> impl Iterator<Item = &String> {

@@ -9,7 +9,7 @@ use std::{
 
 use hallpass::{
     adopt::Tree,
-    surface::{Catalogue, Os, Surface, With, replace},
+    surface::{Catalogue, With, replace},
 };
 
 use super::{
@@ -180,16 +180,6 @@ fn a_wrapped_server_gets_its_key_and_its_input_and_two_keys_are_two_grants() {
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
-/// How the tool's file of this name is written.
-fn format(surface: &Surface, path: &Path) -> hallpass::surface::Format {
-    let last = |text: &str| text.rsplit('/').next().unwrap().to_owned();
-    let is = |pattern: &String| {
-        let (name, wanted) = (last(path.to_str().unwrap()), last(pattern));
-        wanted.split_once('*').map_or(name == wanted, |(a, b)| name.starts_with(a) && name.ends_with(b))
-    };
-    surface.file.iter().find(|file| file.paths(Os::current()).any(is)).unwrap().format
-}
-
 /// Every file of `tests/data/home`: what is adopted holds its key no longer and parses, what stays has a reason, and
 /// the way back gives the same bytes.
 #[test]
@@ -218,7 +208,7 @@ fn every_tool_of_a_home_as_people_have_it() {
             if place["with"].is_string() {
                 *tools.entry(tool).or_default() += 1;
                 let surface = catalogue.get(tool).unwrap();
-                let format = format(surface, path);
+                let format = surface.file_of(path.to_str().unwrap()).unwrap().format;
                 let (old, new) = (Tree::read(format, &before[path]).unwrap(), Tree::read(format, &now).unwrap());
                 let at = place["at"].as_str().unwrap();
                 assert_ne!(old.get(at), new.get(at), "{tool} {at}");

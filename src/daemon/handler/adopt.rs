@@ -34,7 +34,7 @@ use crate::{
     quarantine::{self as engine, Expected, Replacement, Take, hide, mask},
     scan::read,
     secret,
-    surface::{Catalogue, File, Os, Surface},
+    surface::{Catalogue, File, Surface},
     sys,
 };
 
@@ -251,11 +251,7 @@ async fn file(
 fn entry<'a>(catalogue: &'a Catalogue, named: &ToolFile) -> Result<(&'a Surface, &'a File)> {
     let surface =
         catalogue.get(&named.tool).ok_or_else(|| super::not_found("tool", &named.tool, "hallpass adopt --help"))?;
-    let name = named.path.rsplit('/').next().unwrap_or_default();
-    // `${VARIABLE:-~/.tool/name}` ends with a brace.
-    let is = |path: &String| path.rsplit('/').next().is_some_and(|last| last.trim_end_matches('}') == name);
-    let of_name = surface.file.iter().find(|file| file.paths(Os::current()).any(is));
-    let file = of_name.ok_or_else(|| {
+    let file = surface.file_of(&named.path).ok_or_else(|| {
         Error::new(Code::InvalidValue, format!("{} has no file of this name", surface.title))
             .hint("hallpass adopt --help")
     })?;
