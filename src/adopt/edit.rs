@@ -98,7 +98,10 @@ fn toml(text: &str, edits: &[Edit]) -> Option<String> {
         let mut table: &mut dyn TableLike = document.as_table_mut();
         for folder in folders {
             if !table.contains_key(folder) && edit.to.is_some() {
-                table.insert(folder, Item::Value(InlineTable::new().into()));
+                // A section of the file's own, where it is one.
+                let section = folders.len() == 1;
+                let inline = || Item::Value(InlineTable::new().into());
+                table.insert(folder, if section { Item::Table(toml_edit::Table::new()) } else { inline() });
             }
             table = table.get_mut(folder)?.as_table_like_mut()?;
         }

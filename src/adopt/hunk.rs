@@ -1,7 +1,7 @@
 //! How one text became another, as spans of the old with what stands there now.
 //!
 //! Owns finding them. Neither a span nor its new text is empty, which is how the quarantine's journal has them: where
-//! one would be, the line before it is a part of both.
+//! one would be, the line before it is a part of both, or the line after it at the beginning of the file.
 
 use std::ops::Range;
 
@@ -25,8 +25,12 @@ pub fn hunks(old: &str, new: &str) -> Vec<(Range<usize>, String)> {
     }
     let mut merged: Vec<(Range<usize>, Range<usize>)> = Vec::new();
     for (mut x, mut y) in found {
-        if (x.is_empty() || y.is_empty()) && x.start > 0 && y.start > 0 {
-            (x.start, y.start) = (x.start - 1, y.start - 1);
+        if x.is_empty() || y.is_empty() {
+            if x.start > 0 && y.start > 0 {
+                (x.start, y.start) = (x.start - 1, y.start - 1);
+            } else if x.end < a.len() && y.end < b.len() {
+                (x.end, y.end) = (x.end + 1, y.end + 1);
+            }
         }
         match merged.last_mut() {
             Some((px, py)) if px.end >= x.start => (px.end, py.end) = (x.end, y.end),
@@ -81,6 +85,8 @@ mod tests {
             ("a", "b"),
             ("{\n1,\n2\n}", "{\n1\n}"),
             ("a\nx\nb\ny\nc\n", "a\nX\nb\nY\nc\nz"),
+            ("b\nc\n", "a\nb\nc\n"),
+            ("a\nb\nx\n", "b\nX\n"),
         ] {
             let (mut made, mut from) = (String::new(), 0);
             for (span, text) in hunks(old, new) {

@@ -11,6 +11,7 @@ pub mod plan;
 mod spans;
 mod template;
 mod tree;
+mod words;
 mod wrap;
 mod yaml;
 

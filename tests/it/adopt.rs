@@ -21,6 +21,7 @@ use super::{
 
 /// Entries for which no file of `tests/data/home` has a key that they fit.
 const UNPROVED: &[&str] = &[
+    "aws /profile */aws_secret_access_key",
     "claude-code /env/ANTHROPIC_AUTH_TOKEN",
     "claude-code /env/AWS_SECRET_ACCESS_KEY",
     "claude-code /env/OTEL_EXPORTER_OTLP_HEADERS",
@@ -36,30 +37,36 @@ const UNPROVED: &[&str] = &[
 ];
 
 /// A daemon, and a person's home besides.
-struct Jo {
-    home: Home,
-    folder: PathBuf,
+pub struct Jo {
+    /// hallpass's.
+    pub home: Home,
+    /// The person's.
+    pub folder: PathBuf,
 }
 
 impl Jo {
-    fn new() -> Self {
+    /// Both, empty.
+    pub fn new() -> Self {
         let home = Home::started();
         let folder = home.path().join("jo");
         fs::create_dir(&folder).unwrap();
         Self { home, folder }
     }
 
-    fn file(&self, path: &str, text: &str) -> PathBuf {
+    /// Writes a file of the person's.
+    pub fn file(&self, path: &str, text: &str) -> PathBuf {
         let path = self.folder.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
     }
 
-    fn run(&self, line: &str) -> Ran {
+    /// Runs hallpass as the person does, with `~/.local/bin` on PATH.
+    pub fn run(&self, line: &str) -> Ran {
         let mut command = self.home.command(line.split(' '));
         command
             .env("HOME", &self.folder)
+            .env("PATH", format!("{}/.local/bin:/usr/bin:/bin", self.folder.display()))
             .current_dir(self.folder.join("src/shop").canonicalize().unwrap_or(self.folder.clone()));
         run(command, b"")
     }

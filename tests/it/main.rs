@@ -11,6 +11,7 @@
 )]
 
 mod adopt;
+mod adopt_tools;
 mod api;
 mod approve;
 mod architecture;
