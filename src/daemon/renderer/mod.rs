@@ -1,19 +1,15 @@
 //! Keeps the rendered files: written before the token in them ends, gone when it may not be there any more.
 //!
-//! Owns the folder beside the sockets and everything in it. A file is replaced by a rename, so no reader sees a part of
-//! one. Sleeps while there is nothing to renew. Must never keep a token after it is written, nor leave a file whose
-//! token does not work.
+//! Owns when a file is made and when it has to go; [`folder`] is how. Sleeps while there is nothing to renew. Must never
+//! keep a token after it is written, nor leave a file whose token does not work.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::Path,
-    rc::Rc,
-    time::Duration,
-};
+mod folder;
+
+use std::{rc::Rc, time::Duration};
 
 use zeroize::Zeroizing;
+
+use folder::{remove, sweep, write};
 
 use super::{
     handler::{
@@ -31,8 +27,6 @@ use crate::{
     clock::{Deadline, Moment},
     error::{Error, Result},
     helper::endpoint,
-    paths::{DIR_MODE, FILE_MODE},
-    principal::is_name,
     render::{self, Misfit, Values},
     scope::Wanted,
     sys,
@@ -350,60 +344,6 @@ fn report(result: Result<()>) {
     if let Err(error) = result {
         tracing::error!("{error}");
     }
-}
-
-/// Removes files of ours that no entry is for. What is not as we make it (private, plain, by such a name) is not ours:
-/// where a variable names the socket, the folder beside it may be anybody's.
-fn sweep(state: &State) {
-    let settings = state.settings();
-    let folder = state.paths.rendered_dir();
-    let private = |meta: &fs::Metadata, mode: u32| meta.uid() == sys::uid() && meta.mode() & 0o777 == mode;
-    if !folder.symlink_metadata().is_ok_and(|meta| meta.is_dir() && private(&meta, DIR_MODE)) {
-        return;
-    }
-    for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_str().unwrap_or_default();
-        let plain = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).unwrap_or(name);
-        let ours = is_name(plain) && entry.metadata().is_ok_and(|meta| meta.is_file() && private(&meta, FILE_MODE));
-        let wanted = settings.config.renders.iter().any(|render| render.name == name) && !state.shutdown.is_cancelled();
-        if ours && !wanted {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn remove(state: &State, name: &str) {
-    match fs::remove_file(state.paths.rendered(name)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::error!("the rendered file {name} cannot be removed: {error}");
-        }
-        _ => {}
-    }
-}
-
-/// Writes beside, then renames. Not synced: it need not outlive this boot, and should not.
-fn write(state: &State, name: &str, text: &str) -> Result<()> {
-    let folder = state.paths.rendered_dir();
-    sys::private_dir(&folder)?;
-    // No name begins with a dot, so this is nobody's file.
-    let new = folder.join(format!(".{name}.new"));
-    let path = folder.join(name);
-    let result = put(&new, text).and_then(|()| fs::rename(&new, &path));
-    result.map_err(|error| {
-        let _ = fs::remove_file(&new);
-        Error::new(Code::Io, format!("{} cannot be written: {error}", path.display()))
-            .hint(format!("df -h {0}; ls -la {0}", folder.display()))
-    })
-}
-
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 /// When it is written again, for people.
