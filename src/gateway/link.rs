@@ -1,169 +1,373 @@
 //! A connection of HTTP/1.1 to an upstream, and the body of an answer that comes over it.
 //!
-//! Owns the polling: whoever waits for something of the connection drives it. What comes out of it is then polled
-//! with no waker, because nothing but the driving can bring it. Never lends a connection to two requests.
+//! Owns the exchange: one request out, one answer in, both under way at the same time where the upstream answers
+//! early. Whoever waits for the answer drives it; there is no task to wake. Never lends a connection to two requests,
+//! and never keeps one whose last answer was not read to an end that is beyond doubt.
+//!
+//! An upstream may answer an upload before its end and close. A write then fails while the answer waits to be read:
+//! the rest of the upload is dropped, and reading goes on to the answer's end.
 
 use std::{
-    future::Future,
-    pin::Pin,
+    future::{Future, poll_fn},
+    io,
+    mem::MaybeUninit,
+    pin::{Pin, pin},
     rc::{Rc, Weak},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, client::conn::http1};
-use tokio::time::Instant;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf},
+    time::Instant,
+};
+use zeroize::Zeroizing;
 
-use super::{body::Through, kept::Kept};
+use super::{
+    body::{Cut, IDLE, Through},
+    exchange::{Framing, Head, Piece, read_head, write_head},
+    kept::{Failure, Io, Kept},
+};
 use crate::http::timer::Timer;
 
-type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+/// What is read at once; more once a read has filled it.
+const PART: usize = 8 * 1024;
+const LARGE_PART: usize = 64 * 1024;
+/// Interim answers before the real one (RFC 9110 section 15.2).
+const MOST_INTERIM: u8 = 8;
 
 /// A connection of HTTP/1.1.
 pub(super) struct Link {
-    pub(super) sender: http1::SendRequest<Through>,
-    pub(super) driver: Driver,
-    pub(super) silence: Timer,
+    io: TokioIo<Io>,
+    /// What has come and was not used yet.
+    buffer: BytesMut,
+    /// The last read filled all the space it had.
+    flows: bool,
+    /// The upstream took no more of a request.
+    deaf: bool,
+    silence: Timer,
     /// When it was used last.
     pub(super) since: Instant,
 }
 
-/// A connection's own work, and who is woken for it.
-pub(super) struct Driver {
-    /// `None` once it is over.
-    connection: Option<Connection>,
-    gate: Arc<Gate>,
-    /// Through the gate.
-    waker: Waker,
+/// A request on its way out.
+struct Upload {
+    body: Through,
+    /// So many bytes of it are left; in chunks where that is not known.
+    left: Option<u64>,
+    ended: bool,
+    /// What is to be written; the first of it holds the key.
+    bytes: Zeroizing<Vec<u8>>,
+    written: usize,
 }
 
-/// hyper wakes whoever drives a connection when a part of its answer is taken. The one that takes it here is the
-/// one that drives, and looks by itself: without the gate each request would be polled once more for nothing.
-struct Gate {
-    to: Mutex<Waker>,
-    shut: AtomicBool,
-}
-
-impl Wake for Gate {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.shut.load(Ordering::Relaxed) {
-            self.to.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
-        }
-    }
-}
-
-impl Driver {
-    fn new(connection: Connection) -> Self {
-        let gate = Arc::new(Gate { to: Mutex::new(Waker::noop().clone()), shut: AtomicBool::new(false) });
-        Self { connection: Some(connection), waker: gate.clone().into(), gate }
-    }
-
-    /// Lets the connection read and write; drops it when it is over, which settles what waits for it.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        let Some(open) = &mut self.connection else { return };
-        self.gate.to.lock().unwrap_or_else(PoisonError::into_inner).clone_from(cx.waker());
-        if open.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready() {
-            self.connection = None;
-        }
-    }
-
-    /// Takes a part of the answer.
-    fn take<T>(&self, take: impl FnOnce(&mut Context<'_>) -> T) -> T {
-        self.gate.shut.store(true, Ordering::Relaxed);
-        let taken = take(&mut Context::from_waker(Waker::noop()));
-        self.gate.shut.store(false, Ordering::Relaxed);
-        taken
-    }
-
-    /// The connection, for a task of its own.
-    pub(super) fn into_connection(self) -> Option<Connection> {
-        self.connection
-    }
+/// Who is to blame for an upload that ends early.
+enum Unsent {
+    Upstream,
+    Client,
 }
 
 impl Link {
     /// A connection that nobody has used yet.
-    pub(super) fn new(sender: http1::SendRequest<Through>, connection: Connection) -> Self {
-        Self { sender, driver: Driver::new(connection), silence: Timer::default(), since: Instant::now() }
+    pub(super) fn new(io: Io) -> Self {
+        Self {
+            io: TokioIo::new(io),
+            buffer: BytesMut::new(),
+            flows: false,
+            deaf: false,
+            silence: Timer::default(),
+            since: Instant::now(),
+        }
     }
 
-    /// Looks at what has come, and tells whether it can take a request.
+    /// Whether it can take a request: nothing came, and the upstream has not closed it.
     pub(super) fn is_usable(&mut self) -> bool {
-        self.driver.drive(&mut Context::from_waker(Waker::noop()));
-        self.was_usable()
+        self.poll_fill(&mut Context::from_waker(Waker::noop())).is_pending() && self.buffer.is_empty()
     }
 
-    /// The same as of when it was driven last.
-    pub(super) fn was_usable(&self) -> bool {
-        self.driver.connection.is_some() && self.sender.is_ready()
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn exchange(
+        mut self,
+        request: Request<Through>,
+        host: &HeaderValue,
+        home: &Rc<Kept>,
+    ) -> Result<Response<Answer>, Failure> {
+        let method = request.method().clone();
+        let mut upload = Some(Upload::new(request, host));
+        let mut interim = 0;
+        let Head { response, framing, keeps } = poll_fn(|cx| {
+            self.drive(&mut upload, cx).map_err(|Abandoned| Failure::Broken)?;
+            loop {
+                match self.poll_head(&method, cx) {
+                    Poll::Ready(Ok(head)) if is_interim(&head) && interim < MOST_INTERIM => interim += 1,
+                    Poll::Ready(Ok(head)) if is_interim(&head) => return Poll::Ready(Err(Failure::Broken)),
+                    Poll::Ready(head) => return Poll::Ready(head),
+                    Poll::Pending => return self.silence.poll(cx, IDLE).map(|()| Err(Failure::Slow)),
+                }
+            }
+        })
+        .await?;
+        self.silence.clear();
+        let (link, home) = (Some(self), Rc::downgrade(home));
+        let mut coming = Coming { link, home, upload, framing, keeps, next: None, closed: false, fault: false };
+        coming.look();
+        match coming {
+            Coming { fault: true, .. } => Err(Failure::Broken),
+            // All of it is here already, as with most answers.
+            Coming { link: None, next, .. } => Ok(response.map(|()| Answer::Whole(next))),
+            coming => Ok(response.map(|()| Answer::Coming(Box::new(coming)))),
+        }
+    }
+
+    /// Writes as much of the request as goes; an upload that is over is taken away.
+    fn drive(&mut self, upload: &mut Option<Upload>, cx: &mut Context<'_>) -> Result<(), Abandoned> {
+        let Some(out) = upload else { return Ok(()) };
+        match out.poll_send(&mut self.io, cx) {
+            Poll::Pending => return Ok(()),
+            Poll::Ready(Ok(())) => {}
+            // What it has said before is still to be read.
+            Poll::Ready(Err(Unsent::Upstream)) => self.deaf = true,
+            Poll::Ready(Err(Unsent::Client)) => return Err(Abandoned),
+        }
+        *upload = None;
+        Ok(())
+    }
+
+    fn poll_head(&mut self, method: &Method, cx: &mut Context<'_>) -> Poll<Result<Head, Failure>> {
+        loop {
+            match read_head(&mut self.buffer, method) {
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => {}
+                Err(_) => return Poll::Ready(Err(Failure::Broken)),
+            }
+            match ready!(self.poll_fill(cx)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Poll::Ready(Err(Failure::Broken)),
+            }
+        }
+    }
+
+    /// Reads what there is; 0 at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.flows {
+            self.buffer.reserve(LARGE_PART);
+            let count = ready!(pin!(self.io.read_buf(&mut self.buffer)).poll(cx))?;
+            self.flows = count >= LARGE_PART;
+            return Poll::Ready(Ok(count));
+        }
+        let mut space = [MaybeUninit::uninit(); PART];
+        let mut space = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut space))?;
+        self.flows = space.remaining() == 0;
+        self.buffer.extend_from_slice(space.filled());
+        Poll::Ready(Ok(space.filled().len()))
+    }
+
+    /// After a whole exchange: kept for the next one, where nothing speaks against it.
+    fn let_go(mut self, home: &Weak<Kept>) {
+        if !self.deaf
+            && self.buffer.is_empty()
+            && let Some(home) = home.upgrade()
+        {
+            (self.buffer, self.flows) = (BytesMut::new(), false);
+            home.put(self);
+        }
+    }
+}
+
+/// The client broke its upload off.
+struct Abandoned;
+
+fn is_interim(head: &Head) -> bool {
+    let status = head.response.status();
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+impl Upload {
+    fn new(request: Request<Through>, host: &HeaderValue) -> Self {
+        let left = request.body().size_hint().exact();
+        let mut bytes = Vec::with_capacity(1024);
+        write_head(&request, host, left, &mut bytes);
+        let body = request.into_body();
+        let ended = left == Some(0) && body.is_end_stream();
+        Self { ended, body, left, bytes: Zeroizing::new(bytes), written: 0 }
+    }
+
+    fn poll_send(&mut self, io: &mut TokioIo<Io>, cx: &mut Context<'_>) -> Poll<Result<(), Unsent>> {
+        loop {
+            let mut waits = false;
+            // A body that is here already goes with the head, in one write.
+            while !self.ended && !waits && self.bytes.len() < LARGE_PART {
+                match Pin::new(&mut self.body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => self.add(&frame.into_data().unwrap_or_default())?,
+                    Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Unsent::Client)),
+                    Poll::Ready(None) => self.end()?,
+                    Poll::Pending => waits = true,
+                }
+            }
+            while let Some(rest) = self.bytes.get(self.written..).filter(|rest| !rest.is_empty()) {
+                match ready!(Pin::new(&mut *io).poll_write(cx, rest)) {
+                    Ok(count @ 1..) => self.written += count,
+                    Ok(0) | Err(_) => return Poll::Ready(Err(Unsent::Upstream)),
+                }
+            }
+            self.bytes.clear();
+            self.written = 0;
+            if self.ended || waits {
+                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(|_| Unsent::Upstream)?;
+                return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
+        }
+    }
+
+    fn add(&mut self, data: &[u8]) -> Result<(), Unsent> {
+        match &mut self.left {
+            _ if data.is_empty() => {}
+            Some(left) => {
+                // Never past the length that was said: the rest would be read as another request.
+                *left = left.checked_sub(data.len() as u64).ok_or(Unsent::Client)?;
+                self.bytes.extend_from_slice(data);
+            }
+            None => {
+                self.bytes.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+                self.bytes.extend_from_slice(data);
+                self.bytes.extend_from_slice(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Unsent> {
+        match self.left {
+            None => self.bytes.extend_from_slice(b"0\r\n\r\n"),
+            Some(0) => {}
+            Some(_) => return Err(Unsent::Client),
+        }
+        self.ended = true;
+        Ok(())
     }
 }
 
 /// The body of an upstream's answer.
-pub(super) struct Answer {
-    body: Incoming,
-    /// Its connection, where this body drives it, and where that goes afterwards.
-    link: Option<(Link, Weak<Kept>)>,
+pub(super) enum Answer {
+    /// It came with its head.
+    Whole(Option<Bytes>),
+    /// It is read off its connection.
+    Coming(Box<Coming>),
+    /// Of a connection that is a task of its own.
+    Task(Incoming),
 }
 
-impl Answer {
-    /// Of this connection, which goes to `home` afterwards.
-    pub(super) fn new(body: Incoming, link: Link, home: &Rc<Kept>) -> Self {
-        let mut answer = Self { body, link: Some((link, Rc::downgrade(home))) };
-        if answer.body.is_end_stream() {
-            answer.let_go();
+/// A body that is read off its connection.
+pub(super) struct Coming {
+    /// `None` once the body is at its end.
+    link: Option<Link>,
+    /// Where the connection goes afterwards.
+    home: Weak<Kept>,
+    /// What of the request is not sent yet.
+    upload: Option<Upload>,
+    framing: Framing,
+    keeps: bool,
+    /// The piece after the last one that was given out.
+    next: Option<Bytes>,
+    /// The upstream says no more.
+    closed: bool,
+    fault: bool,
+}
+
+impl Coming {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        loop {
+            if let Some(data) = self.next.take() {
+                self.look();
+                return Poll::Ready(Some(Ok(data)));
+            }
+            if self.fault {
+                return Poll::Ready(Some(Err(Cut::Broken)));
+            }
+            let Some(link) = &mut self.link else { return Poll::Ready(None) };
+            if link.drive(&mut self.upload, cx).is_err() {
+                self.fault = true;
+                continue;
+            }
+            match ready!(link.poll_fill(cx)) {
+                Ok(count) => self.closed = count == 0,
+                Err(_) => self.fault = true,
+            }
+            self.look();
         }
-        answer
     }
 
-    /// Of a connection that is a task of its own.
-    pub(super) fn of_task(body: Incoming) -> Self {
-        Self { body, link: None }
+    /// Takes the next piece out of what has come. Beforehand, so that the end is known with the last piece.
+    fn look(&mut self) {
+        let Some(link) = self.link.as_mut().filter(|_| !self.fault) else { return };
+        match self.framing.take(&mut link.buffer, self.closed) {
+            Ok(Piece::Data(data)) => self.next = Some(data),
+            Ok(Piece::Missing) => return,
+            Ok(Piece::End) => return self.finish(),
+            Err(_) => self.fault = true,
+        }
+        if matches!(self.framing, Framing::Length(0)) {
+            self.finish();
+        }
     }
 
-    /// Gives the connection back at the end.
-    fn let_go(&mut self) {
-        if let Some((link, home)) = self.link.take()
-            && let Some(home) = home.upgrade()
-        {
-            home.put(link);
+    fn finish(&mut self) {
+        let Some(mut link) = self.link.take().filter(|_| self.keeps) else { return };
+        let home = std::mem::take(&mut self.home);
+        match self.upload.take() {
+            None => link.let_go(&home),
+            // The answer came early; the upstream still takes the rest.
+            Some(upload) => {
+                let mut upload = Some(upload);
+                tokio::task::spawn_local(async move {
+                    let rest = poll_fn(|cx| match link.drive(&mut upload, cx) {
+                        Ok(()) if upload.is_some() => Poll::Pending,
+                        driven => Poll::Ready(driven),
+                    });
+                    if rest.await.is_ok() {
+                        link.let_go(&home);
+                    }
+                });
+            }
         }
     }
 }
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let me = self.get_mut();
-        let Some((link, _)) = &mut me.link else { return Pin::new(&mut me.body).poll_frame(cx) };
-        let body = &mut me.body;
-        let mut polled = link.driver.take(|quiet| Pin::new(&mut *body).poll_frame(quiet));
-        if polled.is_pending() {
-            link.driver.drive(cx);
-            polled = link.driver.take(|quiet| Pin::new(body).poll_frame(quiet));
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Coming(coming) => coming.poll(cx).map_ok(Frame::data),
+            Self::Task(incoming) => Pin::new(incoming).poll_frame(cx).map_err(|_| Cut::Broken),
         }
-        if matches!(polled, Poll::Ready(None)) || me.body.is_end_stream() {
-            me.let_go();
-        }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Coming(coming) => coming.link.is_none() && coming.next.is_none() && !coming.fault,
+            Self::Task(incoming) => incoming.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Coming(coming) => match coming.framing {
+                Framing::Length(left) => {
+                    SizeHint::with_exact(left + coming.next.as_ref().map_or(0, |bytes| bytes.len() as u64))
+                }
+                Framing::Chunked(_) | Framing::Close => SizeHint::default(),
+            },
+            Self::Task(incoming) => incoming.size_hint(),
+        }
     }
 }

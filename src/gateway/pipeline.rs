@@ -175,7 +175,11 @@ fn returned(
         websocket::mark(&mut parts.headers);
         return Ok(Response::from_parts(parts, Through::empty()));
     }
-    Ok(Response::from_parts(parts, Through::stream(incoming, pass.ended.clone())))
+    let body = match incoming {
+        Answer::Whole(bytes) => Through::Whole(bytes),
+        answer => Through::stream(answer, pass.ended.clone()),
+    };
+    Ok(Response::from_parts(parts, body))
 }
 
 /// The route that the path names, and how many segments that took.

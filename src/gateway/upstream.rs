@@ -62,8 +62,7 @@ pub(super) struct Upstream {
 impl Upstream {
     /// Sends a request; a WebSocket's over HTTP/1.1.
     pub(super) async fn send(&self, request: Request<Through>, websocket: bool) -> Result<Response<Answer>, Failure> {
-        let kept = if websocket { &self.http1 } else { &self.http };
-        kept.send(request).await
+        if websocket { Box::pin(self.http1.upgrade(request)).await } else { self.http.send(request).await }
     }
 }
 
