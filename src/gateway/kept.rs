@@ -13,10 +13,7 @@ use std::{
 use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::client::conn::{http1, http2};
 use hyper_rustls::MaybeHttpsStream;
-use hyper_util::{
-    client::legacy::connect::Connection as _,
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{net::TcpStream, time::Instant};
 use tower_service::Service;
 
@@ -143,7 +140,7 @@ impl Kept {
 
     async fn open(self: &Rc<Self>) -> Result<Opened, Failure> {
         let io = self.connector.clone().call(self.base.clone()).await.map_err(Failure::Connect)?;
-        if io.connected().is_negotiated_h2() {
+        if speaks_http2(&io) {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new());
             let (sender, connection) = builder.handshake(io).await.map_err(|_| Failure::Broken)?;
@@ -188,6 +185,15 @@ impl Kept {
                 }
             }
         });
+    }
+}
+
+/// What TLS has agreed on; asked of the stream alone, where hyper-util's `connected` also asks the kernel for both
+/// addresses.
+fn speaks_http2(io: &Io) -> bool {
+    match io {
+        MaybeHttpsStream::Http(_) => false,
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
     }
 }
 
