@@ -18,8 +18,9 @@ use tokio::{net::TcpStream, time::Instant};
 use tower_service::Service;
 
 use super::{
+    answer::Answer,
     body::{IDLE, Through},
-    link::{Answer, Link},
+    link::Link,
     upstream::Bounded,
 };
 

@@ -1,4 +1,4 @@
-//! A connection of HTTP/1.1 to an upstream, and the body of an answer that comes over it.
+//! A connection of HTTP/1.1 to an upstream.
 //!
 //! Owns the exchange: one request out, one answer in, both under way at the same time where the upstream answers
 //! early. Whoever waits for the answer drives it; there is no task to wake. Never lends a connection to two requests,
@@ -16,21 +16,20 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf},
+    io::{AsyncRead as _, AsyncReadExt as _, ReadBuf},
     time::Instant,
 };
-use zeroize::Zeroizing;
 
 use super::{
-    body::{Cut, IDLE, Through},
-    exchange::{Framing, Head, Piece, read_head, write_head},
+    answer::{Answer, Coming},
+    body::{IDLE, Through},
+    exchange::{Head, read_head},
     kept::{Failure, Io, Kept},
+    upload::{Unsent, Upload},
 };
 use crate::http::timer::Timer;
 
@@ -52,23 +51,6 @@ pub(super) struct Link {
     silence: Timer,
     /// When it was used last.
     pub(super) since: Instant,
-}
-
-/// A request on its way out.
-struct Upload {
-    body: Through,
-    /// So many bytes of it are left; in chunks where that is not known.
-    left: Option<u64>,
-    ended: bool,
-    /// What is to be written; the first of it holds the key.
-    bytes: Zeroizing<Vec<u8>>,
-    written: usize,
-}
-
-/// Who is to blame for an upload that ends early.
-enum Unsent {
-    Upstream,
-    Client,
 }
 
 impl Link {
@@ -112,19 +94,18 @@ impl Link {
         })
         .await?;
         self.silence.clear();
-        let (link, home) = (Some(self), Rc::downgrade(home));
-        let mut coming = Coming { link, home, upload, framing, keeps, next: None, closed: false, fault: false };
-        coming.look();
-        match coming {
-            Coming { fault: true, .. } => Err(Failure::Broken),
-            // All of it is here already, as with most answers.
-            Coming { link: None, next, .. } => Ok(response.map(|()| Answer::Whole(next))),
-            coming => Ok(response.map(|()| Answer::Coming(Box::new(coming)))),
-        }
+        let coming = Coming::new(self, Rc::downgrade(home), upload, framing, keeps);
+        let answer = coming.begun().ok_or(Failure::Broken)?;
+        Ok(response.map(|()| answer))
+    }
+
+    /// What has come and was not used yet.
+    pub(super) fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
     }
 
     /// Writes as much of the request as goes; an upload that is over is taken away.
-    fn drive(&mut self, upload: &mut Option<Upload>, cx: &mut Context<'_>) -> Result<(), Abandoned> {
+    pub(super) fn drive(&mut self, upload: &mut Option<Upload>, cx: &mut Context<'_>) -> Result<(), Abandoned> {
         let Some(out) = upload else { return Ok(()) };
         match out.poll_send(&mut self.io, cx) {
             Poll::Pending => return Ok(()),
@@ -152,7 +133,7 @@ impl Link {
     }
 
     /// Reads what there is; 0 at the end.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.flows {
             self.buffer.reserve(LARGE_PART);
             let count = ready!(pin!(self.io.read_buf(&mut self.buffer)).poll(cx))?;
@@ -168,7 +149,7 @@ impl Link {
     }
 
     /// After a whole exchange: kept for the next one, where nothing speaks against it.
-    fn let_go(mut self, home: &Weak<Kept>) {
+    pub(super) fn let_go(mut self, home: &Weak<Kept>) {
         if !self.deaf
             && self.buffer.is_empty()
             && let Some(home) = home.upgrade()
@@ -180,194 +161,128 @@ impl Link {
 }
 
 /// The client broke its upload off.
-struct Abandoned;
+pub(super) struct Abandoned;
 
 fn is_interim(head: &Head) -> bool {
     let status = head.response.status();
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-impl Upload {
-    fn new(request: Request<Through>, host: &HeaderValue) -> Self {
-        let left = request.body().size_hint().exact();
-        let mut bytes = Vec::with_capacity(1024);
-        write_head(&request, host, left, &mut bytes);
-        let body = request.into_body();
-        let ended = left == Some(0) && body.is_end_stream();
-        Self { ended, body, left, bytes: Zeroizing::new(bytes), written: 0 }
-    }
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
 
-    fn poll_send(&mut self, io: &mut TokioIo<Io>, cx: &mut Context<'_>) -> Poll<Result<(), Unsent>> {
-        loop {
-            let mut waits = false;
-            // A body that is here already goes with the head, in one write.
-            while !self.ended && !waits && self.bytes.len() < LARGE_PART {
-                match Pin::new(&mut self.body).poll_frame(cx) {
-                    Poll::Ready(Some(Ok(frame))) => self.add(&frame.into_data().unwrap_or_default())?,
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Unsent::Client)),
-                    Poll::Ready(None) => self.end()?,
-                    Poll::Pending => waits = true,
-                }
-            }
-            while let Some(rest) = self.bytes.get(self.written..).filter(|rest| !rest.is_empty()) {
-                match ready!(Pin::new(&mut *io).poll_write(cx, rest)) {
-                    Ok(count @ 1..) => self.written += count,
-                    Ok(0) | Err(_) => return Poll::Ready(Err(Unsent::Upstream)),
-                }
-            }
-            self.bytes.clear();
-            self.written = 0;
-            if self.ended || waits {
-                ready!(Pin::new(&mut *io).poll_flush(cx)).map_err(|_| Unsent::Upstream)?;
-                return if waits { Poll::Pending } else { Poll::Ready(Ok(())) };
-            }
-        }
-    }
+    use http_body_util::BodyExt as _;
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::TcpListener,
+        task::{LocalSet, spawn_local},
+    };
 
-    fn add(&mut self, data: &[u8]) -> Result<(), Unsent> {
-        match &mut self.left {
-            _ if data.is_empty() => {}
-            Some(left) => {
-                // Never past the length that was said: the rest would be read as another request.
-                *left = left.checked_sub(data.len() as u64).ok_or(Unsent::Client)?;
-                self.bytes.extend_from_slice(data);
-            }
-            None => {
-                self.bytes.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
-                self.bytes.extend_from_slice(data);
-                self.bytes.extend_from_slice(b"\r\n");
-            }
-        }
-        Ok(())
-    }
+    use super::*;
+    use crate::gateway::upstream::Upstreams;
 
-    fn end(&mut self) -> Result<(), Unsent> {
-        match self.left {
-            None => self.bytes.extend_from_slice(b"0\r\n\r\n"),
-            Some(0) => {}
-            Some(_) => return Err(Unsent::Client),
-        }
-        self.ended = true;
-        Ok(())
-    }
-}
-
-/// The body of an upstream's answer.
-pub(super) enum Answer {
-    /// It came with its head.
-    Whole(Option<Bytes>),
-    /// It is read off its connection.
-    Coming(Box<Coming>),
-    /// Of a connection that is a task of its own.
-    Task(Incoming),
-}
-
-/// A body that is read off its connection.
-pub(super) struct Coming {
-    /// `None` once the body is at its end.
-    link: Option<Link>,
-    /// Where the connection goes afterwards.
-    home: Weak<Kept>,
-    /// What of the request is not sent yet.
-    upload: Option<Upload>,
-    framing: Framing,
-    keeps: bool,
-    /// The piece after the last one that was given out.
-    next: Option<Bytes>,
-    /// The upstream says no more.
-    closed: bool,
-    fault: bool,
-}
-
-impl Coming {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        loop {
-            if let Some(data) = self.next.take() {
-                self.look();
-                return Poll::Ready(Some(Ok(data)));
-            }
-            if self.fault {
-                return Poll::Ready(Some(Err(Cut::Broken)));
-            }
-            let Some(link) = &mut self.link else { return Poll::Ready(None) };
-            if link.drive(&mut self.upload, cx).is_err() {
-                self.fault = true;
-                continue;
-            }
-            match ready!(link.poll_fill(cx)) {
-                Ok(count) => self.closed = count == 0,
-                Err(_) => self.fault = true,
-            }
-            self.look();
-        }
-    }
-
-    /// Takes the next piece out of what has come. Beforehand, so that the end is known with the last piece.
-    fn look(&mut self) {
-        let Some(link) = self.link.as_mut().filter(|_| !self.fault) else { return };
-        match self.framing.take(&mut link.buffer, self.closed) {
-            Ok(Piece::Data(data)) => self.next = Some(data),
-            Ok(Piece::Missing) => return,
-            Ok(Piece::End) => return self.finish(),
-            Err(_) => self.fault = true,
-        }
-        if matches!(self.framing, Framing::Length(0)) {
-            self.finish();
-        }
-    }
-
-    fn finish(&mut self) {
-        let Some(mut link) = self.link.take().filter(|_| self.keeps) else { return };
-        let home = std::mem::take(&mut self.home);
-        match self.upload.take() {
-            None => link.let_go(&home),
-            // The answer came early; the upstream still takes the rest.
-            Some(upload) => {
-                let mut upload = Some(upload);
-                tokio::task::spawn_local(async move {
-                    let rest = poll_fn(|cx| match link.drive(&mut upload, cx) {
-                        Ok(()) if upload.is_some() => Poll::Pending,
-                        driven => Poll::Ready(driven),
-                    });
-                    if rest.await.is_ok() {
-                        link.let_go(&home);
+    /// Asks an upstream that says these pieces to each request, and closes where it is told to; what came of each
+    /// of two requests, and over how many connections.
+    async fn asked(pieces: &'static [&'static str], closes: bool) -> (Vec<Result<String, &'static str>>, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let count = Rc::new(Cell::new(0));
+        let counted = count.clone();
+        spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.set(counted.get() + 1);
+                spawn_local(async move {
+                    let mut head = Vec::new();
+                    while stream.read_buf(&mut head).await.unwrap_or(0) > 0 {
+                        if !head.ends_with(b"\r\n\r\n") {
+                            continue;
+                        }
+                        head.clear();
+                        for piece in pieces {
+                            let _ = stream.write_all(piece.as_bytes()).await;
+                            // So that each is read by itself.
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                        if closes {
+                            return;
+                        }
                     }
                 });
             }
+        });
+        let (upstreams, mut all) = (Upstreams::default(), Vec::new());
+        for _ in 0..2 {
+            let mut request = Request::new(Through::empty());
+            *request.uri_mut() = format!("{address}/path").parse().unwrap();
+            let answer = upstreams.get("t", &address, true, None).unwrap().send(request, false).await;
+            all.push(match answer {
+                Ok(answer) => match answer.into_body().collect().await {
+                    Ok(body) => Ok(String::from_utf8(body.to_bytes().to_vec()).unwrap()),
+                    Err(_) => Err("a body that is cut off"),
+                },
+                Err(Failure::Broken) => Err("no answer"),
+                Err(_) => Err("something else"),
+            });
         }
-    }
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Coming(coming) => coming.poll(cx).map_ok(Frame::data),
-            Self::Task(incoming) => Pin::new(incoming).poll_frame(cx).map_err(|_| Cut::Broken),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_none(),
-            Self::Coming(coming) => coming.link.is_none() && coming.next.is_none() && !coming.fault,
-            Self::Task(incoming) => incoming.is_end_stream(),
-        }
+        (all, count.get())
     }
 
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Coming(coming) => match coming.framing {
-                Framing::Length(left) => {
-                    SizeHint::with_exact(left + coming.next.as_ref().map_or(0, |bytes| bytes.len() as u64))
-                }
-                Framing::Chunked(_) | Framing::Close => SizeHint::default(),
-            },
-            Self::Task(incoming) => incoming.size_hint(),
-        }
+    #[tokio::test]
+    async fn only_a_connection_beyond_doubt_is_used_again() {
+        let test = async {
+            for (pieces, closes, result, connections) in [
+                (&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"][..], false, Ok("ok"), 1),
+                (&["HTTP/1.1 200 OK\r\nconte", "nt-length: 2\r\n\r\no", "k"], false, Ok("ok"), 1),
+                (&["HTTP/1.1 103 Early\r\nlink: x\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n"], false, Ok(""), 1),
+                (
+                    &[
+                        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+                        "1\r\no\r\n1\r",
+                        "\nk\r\n0\r\nx: y\r\n\r\n",
+                    ],
+                    false,
+                    Ok("ok"),
+                    1,
+                ),
+                (&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"], false, Ok("ok"), 2),
+                (&["HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok"], false, Ok("ok"), 2),
+                (&["HTTP/1.1 200 OK\r\n\r\n", "ok"], true, Ok("ok"), 2),
+                // Another answer behind it, which nobody asked for.
+                (
+                    &["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"],
+                    false,
+                    Ok("ok"),
+                    2,
+                ),
+                (&["HTTP/1.1 204 No\r\ncontent-length: 4\r\n\r\nevil"], false, Ok(""), 2),
+                (&["HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok"], true, Err("a body that is cut off"), 2),
+                (
+                    &["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "2\r\nok\r\n"],
+                    true,
+                    Err("a body that is cut off"),
+                    2,
+                ),
+                (
+                    &["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "2\r\nok0\r\n\r\n"],
+                    false,
+                    Err("a body that is cut off"),
+                    2,
+                ),
+                (
+                    &["HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\nok"],
+                    false,
+                    Err("no answer"),
+                    2,
+                ),
+                (&["HTTP/1.1 200 OK\r\ncontent-le"], true, Err("no answer"), 2),
+                (&["HTTP/1.1 100 Continue\r\n\r\n"; 10], false, Err("no answer"), 2),
+                (&[""], true, Err("no answer"), 2),
+            ] {
+                let expected = result.map(str::to_owned);
+                assert_eq!(asked(pieces, closes).await, (vec![expected.clone(), expected], connections), "{pieces:?}");
+            }
+        };
+        LocalSet::new().run_until(tokio::time::timeout(Duration::from_secs(60), test)).await.unwrap();
     }
 }

@@ -5,6 +5,7 @@
 //! headers that were judged; there is no way from raw bytes to an upstream.
 
 pub mod address;
+mod answer;
 pub mod base_url;
 mod body;
 mod call;
@@ -24,6 +25,7 @@ pub mod route;
 #[cfg(test)]
 mod tests;
 pub mod token_place;
+mod upload;
 mod upstream;
 mod websocket;
 

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Backend, Gateway, Outcome, Pass, Routes,
+    answer::Answer,
     body::{self, Through},
     canonical::CanonicalTarget,
     catalogue::Entry,
@@ -20,7 +21,6 @@ use super::{
     headers,
     inject::{inject, strip_query},
     kept::Failure,
-    link::Answer,
     matcher::{Allowed, Asked, decide},
     respond::problem,
     route::GraphqlRule,

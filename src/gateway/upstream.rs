@@ -28,10 +28,10 @@ use tower_service::Service;
 
 use super::{
     address::is_public,
+    answer::Answer,
     base_url::BaseUrl,
     body::Through,
     kept::{Failure, Io, Kept},
-    link::Answer,
 };
 use crate::{api::problem::Code, error::Error};
 
