@@ -115,6 +115,8 @@ async fn bind_tcp(port: u16) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
     // As for the sockets: a burst of clients, or those that wait at the limit, must find room.
     rustix::net::listen(listener.as_fd(), BACKLOG)?;
+    // Events and small answers must not wait for more. What is accepted inherits it.
+    rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
     Ok(listener)
 }
 
@@ -136,10 +138,7 @@ impl Accept for LocalListener {
 impl Accept for TcpListener {
     type Stream = tokio::net::TcpStream;
     async fn next(&self) -> io::Result<Self::Stream> {
-        let (stream, _) = self.accept().await?;
-        // Events and small answers must not wait for more.
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        self.accept().await.map(|(stream, _)| stream)
     }
 }
 
@@ -181,4 +180,17 @@ fn is_exhausted(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
         .iter()
         .any(|e| error.raw_os_error() == Some(e.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_accepted_connection_sends_at_once() {
+        let listener = bind_gateway(None, [7; 8]).await.unwrap();
+        let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+        let (accepted, _client) = tokio::join!(listener.next(), client);
+        assert!(accepted.unwrap().nodelay().unwrap());
+    }
 }

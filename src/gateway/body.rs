@@ -5,7 +5,6 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Weak},
     task::{Context, Poll},
     time::Duration,
 };
@@ -34,8 +33,6 @@ pub(super) enum Through<I = Incoming> {
 /// A body that is passed on as it comes.
 pub(super) struct Stream<I> {
     inner: I,
-    /// Lives as long as the body does.
-    alive: Arc<()>,
     idle: Timer,
     ended: CancellationToken,
     end: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -61,20 +58,12 @@ impl<I: Body<Data = Bytes> + Unpin> Through<I> {
         Self::Whole(None)
     }
 
-    /// Tells whether a streamed body is still there: who sends it drops it at its end.
-    pub(super) fn watch(&self) -> Option<Weak<()>> {
-        match self {
-            Self::Whole(_) => None,
-            Self::Stream(stream) => Some(Arc::downgrade(&stream.alive)),
-        }
-    }
-
     /// Passes a body on until `ended`.
     pub(super) fn stream(inner: I, ended: CancellationToken) -> Self {
         if inner.is_end_stream() {
             return Self::empty();
         }
-        Self::Stream(Box::new(Stream { inner, alive: Arc::default(), idle: Timer::default(), ended, end: None }))
+        Self::Stream(Box::new(Stream { inner, idle: Timer::default(), ended, end: None }))
     }
 }
 

@@ -1,32 +1,26 @@
 //! Kept connections to one upstream.
 //!
-//! Owns who drives a connection. One of HTTP/1.1 belongs to the request that uses it, which also drives
-//! it: no other task has to be woken for a request. One of HTTP/2 is shared, and is a task of its own. A
-//! request is sent a second time only where hyper hands it back, because not a byte of it was written.
+//! Owns which connection a request goes over. One of HTTP/1.1 belongs to the request that uses it ([`Link`]); one of
+//! HTTP/2 is shared, and is a task of its own; one that is to become a WebSocket is never kept. A request is sent a
+//! second time only where not a byte of it was written.
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
-    pin::pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
-use hyper::client::conn::{TrySendError, http1, http2};
+use http::{HeaderValue, Request, Response, Uri, header};
+use hyper::client::conn::{http1, http2};
 use hyper_rustls::MaybeHttpsStream;
-use hyper_util::{
-    client::legacy::connect::Connection as _,
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{net::TcpStream, time::Instant};
 use tower_service::Service;
 
 use super::{
+    answer::Answer,
     body::{IDLE, Through},
-    heard_out::HeardOut,
-    link::{Answer, Link},
+    link::Link,
     upstream::Bounded,
 };
 
@@ -88,11 +82,11 @@ impl Kept {
                 // Boxed, as what is rare below: every request would carry its size around.
                 None => (Box::pin(self.open()).await?, true),
             };
-            let sent = match opened {
-                Opened::One(link) => self.send_on(link, request).await,
-                Opened::Shared(sender) => Box::pin(self.send_shared(sender, request)).await,
+            let sender = match opened {
+                Opened::One(link) => return link.exchange(request, &self.host, self).await,
+                Opened::Shared(sender) => sender,
             };
-            match sent {
+            match Box::pin(self.send_shared(sender, request)).await {
                 // It was closed while nobody used it.
                 Err((_, Some(back))) if !fresh => request = back,
                 other => return other.map_err(|(failure, _)| failure),
@@ -100,35 +94,20 @@ impl Kept {
         }
     }
 
-    async fn send_on(self: &Rc<Self>, mut link: Link, mut request: Request<Through>) -> Sent {
+    /// Sends a request that asks to leave HTTP, over a connection of its own.
+    pub(super) async fn upgrade(&self, mut request: Request<Through>) -> Result<Response<Answer>, Failure> {
+        let io = self.connector.clone().call(self.base.clone()).await.map_err(Failure::Connect)?;
+        // In one piece, as `http::serve` writes.
+        let builder = http1::Builder::new().writev(false).clone();
+        let (mut sender, connection) = builder.handshake(io).await.map_err(|_| Failure::Broken)?;
+        tokio::task::spawn_local(connection.with_upgrades());
         let path = std::mem::take(request.uri_mut()).into_parts().path_and_query;
         *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
         request.headers_mut().insert(header::HOST, self.host.clone());
-        let body = request.body().watch();
-        let response = {
-            let mut answer = pin!(link.sender.try_send_request(request));
-            let (driver, silence) = (&mut link.driver, &mut link.silence);
-            poll_fn(|cx| {
-                driver.drive(cx);
-                // Only the connection can bring the answer, so nobody has to be woken for it.
-                match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(answered) => Poll::Ready(Some(answered)),
-                    Poll::Pending => silence.poll(cx, IDLE).map(|()| None),
-                }
-            })
-            .await
-        };
-        link.silence.clear();
-        let response = response.ok_or((Failure::Slow, None))?.map_err(|error| self.handed_back(error))?;
-        let unsent = body.is_some_and(|body| body.strong_count() > 0);
-        if unsent || response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // It has more to do than to bring this answer.
-            if let Some(connection) = link.driver.into_connection() {
-                tokio::task::spawn_local(connection);
-            }
-            return Ok(response.map(Answer::of_task));
+        match tokio::time::timeout(IDLE, sender.send_request(request)).await {
+            Ok(answered) => answered.map(|response| response.map(Answer::Task)).map_err(|_| Failure::Broken),
+            Err(_) => Err(Failure::Slow),
         }
-        Ok(response.map(|body| Answer::new(body, link, self)))
     }
 
     async fn send_shared(&self, mut sender: Sender2, mut request: Request<Through>) -> Sent {
@@ -137,21 +116,12 @@ impl Kept {
         parts.path_and_query = std::mem::take(request.uri_mut()).into_parts().path_and_query;
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| (Failure::Broken, None))?;
         match tokio::time::timeout(IDLE, sender.try_send_request(request)).await {
-            Ok(answered) => answered.map(|response| response.map(Answer::of_task)).map_err(|e| self.handed_back(e)),
+            Ok(answered) => answered
+                .map(|response| response.map(Answer::Task))
+                // The request comes back where not a byte of it was written.
+                .map_err(|mut error| (Failure::Broken, error.take_message())),
             Err(_) => Err((Failure::Slow, None)),
         }
-    }
-
-    /// The request, where not a byte of it was written.
-    fn handed_back(&self, mut error: TrySendError<Request<Through>>) -> (Failure, Option<Request<Through>>) {
-        let mut request = error.take_message();
-        if let Some(request) = &mut request {
-            let mut parts = std::mem::take(request.uri_mut()).into_parts();
-            let base = self.base.clone().into_parts();
-            (parts.scheme, parts.authority) = (base.scheme, base.authority);
-            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-        }
-        (Failure::Broken, request)
     }
 
     fn take(&self) -> Option<Opened> {
@@ -171,7 +141,7 @@ impl Kept {
 
     async fn open(self: &Rc<Self>) -> Result<Opened, Failure> {
         let io = self.connector.clone().call(self.base.clone()).await.map_err(Failure::Connect)?;
-        if io.connected().is_negotiated_h2() {
+        if speaks_http2(&io) {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new());
             let (sender, connection) = builder.handshake(io).await.map_err(|_| Failure::Broken)?;
@@ -180,10 +150,7 @@ impl Kept {
             self.look_after();
             return Ok(Opened::Shared(sender));
         }
-        // In one piece, as `http::serve` writes.
-        let builder = http1::Builder::new().writev(false).clone();
-        let (sender, connection) = builder.handshake(HeardOut::new(io)).await.map_err(|_| Failure::Broken)?;
-        Ok(Opened::One(Link::new(sender, Box::pin(connection.with_upgrades()))))
+        Ok(Opened::One(Link::new(io)))
     }
 
     #[cfg(test)]
@@ -193,7 +160,7 @@ impl Kept {
 
     /// Keeps a connection whose answer was read to its end.
     pub(super) fn put(self: &Rc<Self>, mut link: Link) {
-        if (link.was_usable() || link.is_usable()) && self.unused.borrow().len() < MOST {
+        if self.unused.borrow().len() < MOST {
             link.since = Instant::now();
             self.unused.borrow_mut().push(link);
             self.look_after();
@@ -222,6 +189,15 @@ impl Kept {
     }
 }
 
+/// What TLS has agreed on; asked of the stream alone, where hyper-util's `connected` also asks the kernel for both
+/// addresses.
+fn speaks_http2(io: &Io) -> bool {
+    match io {
+        MaybeHttpsStream::Http(_) => false,
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
+    }
+}
+
 type Sent = Result<Response<Answer>, (Failure, Option<Request<Through>>)>;
 
 #[cfg(test)]
@@ -237,6 +213,8 @@ mod tests {
     use crate::gateway::upstream::Upstreams;
 
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    const HALF: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no";
 
     /// An upstream that answers `each` requests on a connection and then closes it; tells how many it had.
     async fn upstream(each: usize) -> (String, Rc<Cell<usize>>) {
@@ -255,7 +233,8 @@ mod tests {
                                 return;
                             }
                         }
-                        let _ = stream.write_all(ANSWER).await;
+                        let half = head.windows(5).any(|five| five == b"/half");
+                        let _ = stream.write_all(if half { HALF } else { ANSWER }).await;
                     }
                 });
             }
@@ -264,8 +243,12 @@ mod tests {
     }
 
     async fn ask(address: &str, upstreams: &Upstreams) -> Response<Answer> {
+        ask_for("path", address, upstreams).await
+    }
+
+    async fn ask_for(path: &str, address: &str, upstreams: &Upstreams) -> Response<Answer> {
         let mut request = Request::new(Through::empty());
-        *request.uri_mut() = format!("{address}/path").parse().unwrap();
+        *request.uri_mut() = format!("{address}/{path}").parse().unwrap();
         upstreams.get("t", address, true, None).unwrap().send(request, false).await.unwrap()
     }
 
@@ -277,12 +260,17 @@ mod tests {
                 assert_eq!(ask(&address, &upstreams).await.into_body().collect().await.unwrap().to_bytes(), "ok");
             }
             assert_eq!(count.get(), 1);
-            // An answer that was not read: the next request must not get the rest of it.
+            // Nobody read it, but it came whole: nothing of it can meet the next request.
             drop(ask(&address, &upstreams).await);
-            let (one, other) = (ask(&address, &upstreams).await, ask(&address, &upstreams).await);
-            assert_eq!(one.into_body().collect().await.unwrap().to_bytes(), "ok");
-            assert_eq!(other.into_body().collect().await.unwrap().to_bytes(), "ok");
-            assert_eq!(count.get(), 3);
+            assert_eq!(ask(&address, &upstreams).await.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(count.get(), 1);
+            // This one's rest could: neither while it is waited for nor afterwards may its connection serve another.
+            let half = ask_for("half", &address, &upstreams).await;
+            assert_eq!(ask(&address, &upstreams).await.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(count.get(), 2);
+            drop(half);
+            assert_eq!(ask(&address, &upstreams).await.into_body().collect().await.unwrap().to_bytes(), "ok");
+            assert_eq!(count.get(), 2);
         };
         LocalSet::new().run_until(tokio::time::timeout(Duration::from_secs(20), test)).await.unwrap();
     }

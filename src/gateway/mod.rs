@@ -5,16 +5,20 @@
 //! headers that were judged; there is no way from raw bytes to an upstream.
 
 pub mod address;
+mod answer;
 pub mod base_url;
 mod body;
 mod call;
 pub mod canonical;
 pub mod catalogue;
+<<<<<<< HEAD
 mod endpoint;
+=======
+mod exchange;
+>>>>>>> gateway
 mod graphql;
 pub mod guard;
 mod headers;
-mod heard_out;
 mod inject;
 mod kept;
 mod link;
@@ -25,6 +29,7 @@ pub mod route;
 #[cfg(test)]
 mod tests;
 pub mod token_place;
+mod upload;
 mod upstream;
 mod websocket;
 

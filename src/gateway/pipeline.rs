@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Backend, Gateway, Outcome, Pass, Routes,
+    answer::Answer,
     body::{self, Through},
     canonical::CanonicalTarget,
     catalogue::Entry,
@@ -20,7 +21,6 @@ use super::{
     headers,
     inject::{inject, strip_query},
     kept::Failure,
-    link::Answer,
     matcher::{Allowed, Asked, decide},
     respond::problem,
     route::GraphqlRule,
@@ -205,7 +205,11 @@ fn returned(
         websocket::mark(&mut parts.headers);
         return Ok(Response::from_parts(parts, Through::empty()));
     }
-    Ok(Response::from_parts(parts, Through::stream(incoming, pass.ended.clone())))
+    let body = match incoming {
+        Answer::Whole(bytes) => Through::Whole(bytes),
+        answer => Through::stream(answer, pass.ended.clone()),
+    };
+    Ok(Response::from_parts(parts, body))
 }
 
 /// The route that the path names, and how many segments that took.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-use super::{body::Through, headers::ERROR_HEADER, link::Answer};
+use super::{answer::Answer, body::Through, headers::ERROR_HEADER};
 use crate::{
     api::problem::{Code, Problem},
     error::Error,

@@ -28,10 +28,10 @@ use tower_service::Service;
 
 use super::{
     address::is_public,
+    answer::Answer,
     base_url::BaseUrl,
     body::Through,
     kept::{Failure, Io, Kept},
-    link::Answer,
 };
 use crate::{api::problem::Code, error::Error};
 
@@ -62,8 +62,7 @@ pub(super) struct Upstream {
 impl Upstream {
     /// Sends a request; a WebSocket's over HTTP/1.1.
     pub(super) async fn send(&self, request: Request<Through>, websocket: bool) -> Result<Response<Answer>, Failure> {
-        let kept = if websocket { &self.http1 } else { &self.http };
-        kept.send(request).await
+        if websocket { Box::pin(self.http1.upgrade(request)).await } else { self.http.send(request).await }
     }
 }
 

@@ -13,12 +13,12 @@ use crate::{api::problem::Code, error::Error};
 /// True for a WebSocket upgrade, false for an ordinary request; any other upgrade is an error.
 pub(super) fn is_asked_for<T>(request: &Request<T>) -> Result<bool, Error> {
     let headers = request.headers();
-    let named =
-        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let connection = named.map(<[u8]>::trim_ascii).any(|word| word.eq_ignore_ascii_case(b"upgrade"));
     if !headers.contains_key(header::UPGRADE) && !headers.contains_key("http2-settings") {
         return Ok(false);
     }
+    let named =
+        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let connection = named.map(<[u8]>::trim_ascii).any(|word| word.eq_ignore_ascii_case(b"upgrade"));
     let one = |name: &str| {
         let mut values = headers.get_all(name).iter();
         values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)

@@ -1,11 +1,12 @@
-//! Where a chunked body ends (RFC 9112 section 7.1).
+//! Where a chunked body ends (RFC 9112 section 7.1), and where its data is.
 //!
 //! Owns the strict reading: sizes of plain hexadecimal digits, CR LF and nothing else as a line end,
-//! no extensions, short trailers. Never changes a byte; it only finds the end.
+//! short trailers. Extensions are skipped in an answer, where servers send them, and refused in a request.
+//! Never changes a byte; it only finds the places.
 
 use super::head::Fault;
 
-/// The most bytes that trailers may take.
+/// The most bytes that trailers may take, and a chunk's extensions.
 const MAX_TRAILERS: usize = 8 * 1024;
 
 /// Follows a chunked body as its bytes come.
@@ -16,11 +17,14 @@ pub struct Chunks {
     total: u64,
     max: Option<u64>,
     trailers: usize,
+    /// Extensions may come.
+    extensions: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Size { value: u64, digits: u8 },
+    Extension { value: u64 },
     SizeEnd { value: u64 },
     Data { left: u64 },
     DataCr,
@@ -35,7 +39,12 @@ enum State {
 impl Chunks {
     /// Follows a body of at most `max` data bytes.
     pub fn new(max: Option<u64>) -> Self {
-        Self { state: State::Size { value: 0, digits: 0 }, total: 0, max, trailers: 0 }
+        Self { state: State::Size { value: 0, digits: 0 }, total: 0, max, trailers: 0, extensions: false }
+    }
+
+    /// Follows the body of an answer, of any size.
+    pub fn of_answer() -> Self {
+        Self { extensions: true, ..Self::new(None) }
     }
 
     /// True once the last byte was seen.
@@ -51,16 +60,38 @@ impl Chunks {
                 break;
             }
             if let State::Data { left } = self.state {
-                let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
-                at += here;
-                let left = left - here as u64;
-                self.state = if left == 0 { State::DataCr } else { State::Data { left } };
+                at += self.pass(left, bytes.len() - at);
                 continue;
             }
             self.state = self.step(byte)?;
             at += 1;
         }
         Ok(at)
+    }
+
+    /// Goes on to the next data: how many bytes stand before it, and how many bytes of it follow. No data where
+    /// more has to come first, or where the body is done.
+    pub fn next(&mut self, bytes: &[u8]) -> Result<(usize, usize), Fault> {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at).copied() {
+            if self.is_done() {
+                break;
+            }
+            if let State::Data { left } = self.state {
+                return Ok((at, self.pass(left, bytes.len() - at)));
+            }
+            self.state = self.step(byte)?;
+            at += 1;
+        }
+        Ok((at, 0))
+    }
+
+    /// Goes over as much of a chunk's data as there is.
+    fn pass(&mut self, left: u64, there: usize) -> usize {
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(there);
+        let left = left - here as u64;
+        self.state = if left == 0 { State::DataCr } else { State::Data { left } };
+        here
     }
 
     fn step(&mut self, byte: u8) -> Result<State, Fault> {
@@ -70,10 +101,16 @@ impl Chunks {
                 let digit = char::from(byte).to_digit(16).unwrap_or(0);
                 State::Size { value: value * 16 + u64::from(digit), digits: digits + 1 }
             }
-            (State::Size { value, digits: 1.. }, b'\r') => State::SizeEnd { value },
+            (State::Size { value, digits: 1.. } | State::Extension { value }, b'\r') => State::SizeEnd { value },
+            (State::Size { value, digits: 1.. }, b';' | b' ' | b'\t') if self.extensions => State::Extension { value },
+            (State::Extension { value }, _) if is_text(byte) => {
+                self.count_extra()?;
+                State::Extension { value }
+            }
             (State::SizeEnd { value: 0 }, b'\n') => State::TrailerStart,
             (State::SizeEnd { value }, b'\n') => {
                 self.total = self.total.saturating_add(value);
+                self.trailers = 0;
                 if self.max.is_some_and(|max| self.total > max) {
                     return Err(Fault::TooLarge("the body is larger than is accepted here"));
                 }
@@ -85,16 +122,22 @@ impl Chunks {
             (State::LastLf, b'\n') => State::Done,
             (State::Trailer, b'\r') => State::TrailerLf,
             (State::TrailerLf, b'\n') => State::TrailerStart,
-            (State::TrailerStart | State::Trailer, _) if byte == b'\t' || (b' '..0x7f).contains(&byte) => {
-                self.trailers += 1;
-                if self.trailers > MAX_TRAILERS {
-                    return Err(Fault::TooLarge("the trailers are too long"));
-                }
+            (State::TrailerStart | State::Trailer, _) if is_text(byte) => {
+                self.count_extra()?;
                 State::Trailer
             }
             _ => return wrong,
         })
     }
+
+    fn count_extra(&mut self) -> Result<(), Fault> {
+        self.trailers += 1;
+        if self.trailers > MAX_TRAILERS { Err(Fault::TooLarge("the trailers are too long")) } else { Ok(()) }
+    }
+}
+
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || (b' '..0x7f).contains(&byte)
 }
 
 #[cfg(test)]

@@ -282,31 +282,27 @@ impl State {
     pub fn spend(&self, id: &str) -> Result<(), SpendError> {
         self.write_ends().map_err(SpendError::State)?;
         let now = crate::sys::now();
-        let spent = {
+        let (spent, parent) = {
             let mut leases = self.leases.borrow_mut();
             let live = leases.by_id_mut(id).ok_or(SpendError::Unusable(Unusable::Ended))?;
             live.lease.check(now).map_err(SpendError::Unusable)?;
             if let Some(rate) = live.lease.rate {
                 rate.admit(&mut live.window, now).map_err(SpendError::Unusable)?;
             }
-            match live.lease.uses_left {
+            let spent = match live.lease.uses_left {
                 None => None,
                 Some(left) => {
                     live.lease.uses_left = Some(left.saturating_sub(1));
                     Some(live.lease.clone())
                 }
-            }
+            };
+            (spent, live.lease.parent.clone())
         };
         // A use that is not on disk would come back after a restart, so it must be there first.
         if let Some(lease) = spent {
             self.db.update_lease(&lease).map_err(SpendError::State)?;
         }
-        self.spend_ancestors(id)
-    }
-
-    /// A narrowed token counts against its parents too, so narrowing cannot multiply uses or rates.
-    fn spend_ancestors(&self, id: &str) -> Result<(), SpendError> {
-        let parent = self.leases.borrow().by_id(id).and_then(|live| live.lease.parent.clone());
+        // A narrowed token counts against its parents too, so narrowing cannot multiply uses or rates.
         match parent {
             Some(parent) => self.spend(&parent),
             None => Ok(()),
