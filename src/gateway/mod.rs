@@ -11,11 +11,8 @@ mod body;
 mod call;
 pub mod canonical;
 pub mod catalogue;
-<<<<<<< HEAD
 mod endpoint;
-=======
 mod exchange;
->>>>>>> gateway
 mod graphql;
 pub mod guard;
 mod headers;
