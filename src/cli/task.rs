@@ -11,10 +11,11 @@ use super::{
 use crate::{
     api::{
         List,
+        problem::Code,
         task::{StartTask, Task},
     },
     client::{Client, segment},
-    error::Result,
+    error::{Error, Result},
     scope::Wanted,
 };
 
@@ -77,11 +78,14 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
     }
 }
 
-/// The id of the task that `text` names; the text itself where no open task has it for a title, for the daemon to say
-/// so.
+/// The id of the task that `text` names: an id as it is, else that of the open task with this title.
 fn named(cx: &Context, text: String) -> Result<String> {
-    let open = if is_id(&text) { None } else { open_by_title(&mut cx.client()?, &text)? };
-    Ok(open.unwrap_or(text))
+    if is_id(&text) {
+        return Ok(text);
+    }
+    open_by_title(&mut cx.client()?, &text)?.ok_or_else(|| {
+        Error::new(Code::NotFound, format!("there is no open task {:?}", safe(&text))).hint("hallpass task list")
+    })
 }
 
 fn open_by_title(client: &mut Client, title: &str) -> Result<Option<String>> {

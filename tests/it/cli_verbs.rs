@@ -63,7 +63,9 @@ fn a_task_is_named_by_its_title_too() {
     let id = home.ok(["task", "start", "triage 42"]);
     assert!(home.ok(["task", "show", "triage 42"]).contains(&id));
     assert!(home.ok(["task", "end", "triage 42"]).contains("has ended"));
-    assert_eq!(home.run(["task", "end", "triage 42"], "").code(), 1);
+    let gone = home.run(["task", "end", "triage 42"], "");
+    assert_eq!(gone.code(), 1);
+    assert!(gone.err().contains("no open task \"triage 42\""), "{}", gone.err());
     assert!(home.ok(["task", "show", &id]).contains("revoked"));
 }
 
