@@ -18,7 +18,7 @@ fn key() -> String {
 }
 
 fn secret() -> String {
-    let text = format!("{}k", &[random(), random()].concat()[..39]);
+    let text = format!("{}k", &STANDARD.encode(random())[..39]);
     canary::watch(&text);
     text
 }
@@ -46,7 +46,7 @@ fn a_git_credential_goes_and_a_config_that_was_made_for_it_goes_again() {
     let grants = jo.home.json("grant list");
     assert_eq!(grants["items"][0]["resources"], serde_json::json!(["acme/web"]), "{grants}");
     let checked = jo.run("adopt --check").ok();
-    assert_eq!(checked.lines().count(), 1, "{checked}");
+    assert_eq!(checked.matches(" asks for ").count(), 1, "{checked}");
     jo.home.does(&format!("grant remove {}", grants["items"][0]["id"].as_str().unwrap()));
     let refused = jo.run("adopt --check");
     assert!(refused.code() == 1 && refused.out().contains("hallpass grant add human"), "{}", refused.out());
@@ -81,32 +81,36 @@ fn what_a_tool_asks_already_is_not_overwritten() {
             ],
             "stays",
         ),
-        ("git", [(".git-credentials", &url), (".gitconfig", "[alias]\n\tx = a \\\n b\n")], "cannot be read"),
+        ("git", [(".git-credentials", url.as_str()), (".gitconfig", "[alias]\n\tx = a \\\n b\n")], "cannot be read"),
         (
             "git",
-            [(".git-credentials", &format!("https://code.example/?token={key}\n")), (".gitconfig", "[a]\n")],
+            [(".git-credentials", format!("https://code.example/?token={key}\n").as_str()), (".gitconfig", "[a]\n")],
             "only a part",
         ),
         (
             "docker",
-            [(".docker/config.json", &docker(",\"credHelpers\": {\"r.example\": \"mine\"}")), ("x", "")],
+            [(".docker/config.json", docker(",\"credHelpers\": {\"r.example\": \"mine\"}").as_str()), ("x", "")],
             "stays",
         ),
-        ("docker", [(".docker/config.json", &docker(",")), ("x", "")], "parse"),
+        ("docker", [(".docker/config.json", docker(",").as_str()), ("x", "")], "parse"),
         (
             "aws",
-            [(".aws/credentials", &profile), (".aws/config", "[profile work]\ncredential_process = mine\n")],
-            "stays",
-        ),
-        ("aws", [(".aws/credentials", &profile), (".aws/config", "[profile work]\nsso_session = mine\n")], "stays"),
-        (
-            "aws",
-            [(".aws/credentials", &format!("{profile}aws_session_token = x\n")), (".aws/config", "[a]\n")],
+            [(".aws/credentials", profile.as_str()), (".aws/config", "[profile work]\ncredential_process = mine\n")],
             "stays",
         ),
         (
             "aws",
-            [(".aws/credentials", &profile.replace("aws_access_key_id", "other")), (".aws/config", "[a]\n")],
+            [(".aws/credentials", profile.as_str()), (".aws/config", "[profile work]\nsso_session = mine\n")],
+            "stays",
+        ),
+        (
+            "aws",
+            [(".aws/credentials", format!("{profile}aws_session_token = x\n").as_str()), (".aws/config", "[a]\n")],
+            "stays",
+        ),
+        (
+            "aws",
+            [(".aws/credentials", profile.replace("aws_access_key_id", "other").as_str()), (".aws/config", "[a]\n")],
             "says nothing",
         ),
     ] {
@@ -138,7 +142,7 @@ fn what_hallpass_gives_there_already_is_not_overwritten() {
 #[test]
 fn docker_s_helper_is_a_link_on_its_path_or_the_key_stays() {
     // It is shown below, which no watched secret may be.
-    let (jo, password) = (Jo::new(), random());
+    let (jo, password) = (Jo::new(), STANDARD.encode(random())[..36].to_owned());
     let auth = STANDARD.encode(format!("jo:{password}"));
     let text = format!("{{\n\t\"auths\": {{\n\t\t\"r.example\": {{\n\t\t\t\"auth\": \"{auth}\"\n\t\t}}\n\t}}\n}}\n");
     let file = jo.file(".docker/config.json", &text);
