@@ -101,8 +101,16 @@ pub(super) fn stands_alone(path: &str, bytes: &[u8]) -> Option<Candidate> {
     if value.len() < 16 || value.len() > 512 || !value.iter().all(u8::is_ascii_graphic) {
         return None;
     }
-    let place = Place::of_file(stem(path).as_bytes());
-    let (kind, why) = judge(&place, value).filter(|_| is_random(value))?;
+    // `master.key`, `prod.token` and all that lies in a folder of secrets, else what the file is called.
+    let mut parts = path.rsplit(['/', '\\']);
+    let ending = parts.next().and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending).unwrap_or_default();
+    let kept = parts.next().is_some_and(|folder| is_vault(folder.trim_start_matches('.').as_bytes()));
+    let name: &[u8] = match ending {
+        "key" | "token" | "secret" | "passwd" | "password" | "pass" => b"secret",
+        _ if kept => b"secret",
+        _ => stem(path).as_bytes(),
+    };
+    let (kind, why) = judge(&Place::of_file(name), value).filter(|_| is_random(value))?;
     let (class, seen) = (Class::Likely, Seen::Generic);
     Some(Candidate { span: start..start + value.len(), kind, class, name: None, why, seen, mark: 0 })
 }

@@ -156,12 +156,14 @@ fn pem(value: &[u8]) -> bool {
     let whole = body.trim_end_matches('=').len() / 4 * 4;
     let Some(der) = body.get(..whole).and_then(|body| decode(body.as_bytes())) else { return false };
     let length = der.len() >= 32;
-    // DER: a SEQUENCE; OpenSSH: its magic; OpenPGP: the high bit of a packet's tag; an encrypted RFC 1421 body is random.
+    // DER: a SEQUENCE; OpenSSH: its magic; OpenPGP: the high bit of a packet's tag. What is encrypted is random, and so is
+    // the body of a form not known here; no sample's is.
     length
         && (der.starts_with(&[0x30])
             || der.starts_with(b"openssh-key-v1")
             || der.first().is_some_and(|tag| tag & 0x80 != 0)
-            || text.contains("ENCRYPTED"))
+            || text.contains("ENCRYPTED")
+            || (der.len() >= 96 && super::random::entropy(&der) >= 6.0))
 }
 
 /// BIP 173's checksum, as age's keys carry it. <https://age-encryption.org/v1>

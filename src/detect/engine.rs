@@ -17,9 +17,9 @@ use super::{
     lines,
     name::{is_pair, is_public, may_be_secret, opens},
     near::NearText,
-    parse::{self, Document, Scalar},
+    parse::{self, Document, Quote, Scalar},
     placeholder::is_placeholder,
-    random::{entropy, is_random},
+    random::{entropy, is_random, is_words},
     reference::is_reference,
     rule::{self, Rule},
     setting::Setting,
@@ -258,6 +258,9 @@ impl<'a> Search<'a> {
                 let place = if whole { span.clone() } else { span.start + part.start()..span.start + part.end() };
                 self.push(rule, place, scalar.name, Seen::Name);
             }
+            let authorizes = self.bytes.get(scalar.span.start..span.start).is_some_and(|scheme| {
+                scheme.eq_ignore_ascii_case(b"bearer ") || scheme.eq_ignore_ascii_case(b"basic ")
+            });
             let whole = span.len();
             let (span, value) = if is_pair(last) { behind_colon(span, value) } else { (span, value) };
             let paired = span.len() < whole;
@@ -268,6 +271,7 @@ impl<'a> Search<'a> {
                 parent,
                 vault: file.vault && parent.is_empty(),
                 paired,
+                authorizes,
                 quote: scalar.quote,
                 setting,
                 comment: scalar.comment,
@@ -293,6 +297,8 @@ impl<'a> Search<'a> {
     fn value(&self, scalar: &'a Scalar) -> Option<(Range<usize>, &'a [u8])> {
         let raw = self.bytes.get(scalar.span.clone())?;
         let value = scalar.decoded.as_deref().unwrap_or(raw);
+        // The span of a block ends before its last line's end.
+        let value = if scalar.quote == Quote::Block { value.trim_ascii_end() } else { value };
         let begins = |text: &[u8], with: &str| {
             text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
         };
@@ -325,7 +331,13 @@ pub(super) fn is_plausible(rule: &Rule, value: &[u8]) -> bool {
         start.eq_ignore_ascii_case(word.as_bytes()).then_some(rest)
     });
     let rest = rests.min_by_key(|rest| rest.len()).unwrap_or(value);
-    let stands_for_one = is_placeholder(rest, generated) || (rule.class == Class::Likely && is_reference(value));
+    // An identifier may begin as a key does: `mxb_some_function_name`.
+    let named = rule.check.is_none()
+        && (12..value.len()).contains(&rest.len())
+        && !rest.iter().any(u8::is_ascii_digit)
+        && is_words(rest);
+    let stands_for_one =
+        named || is_placeholder(rest, generated) || (rule.class == Class::Likely && is_reference(value));
     !stands_for_one && (rule.entropy == 0.0 || entropy(value) >= rule.entropy)
 }
 

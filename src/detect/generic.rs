@@ -32,6 +32,8 @@ pub(super) struct Place<'a> {
     pub vault: bool,
     /// A user stood before it, with a colon.
     pub paired: bool,
+    /// `Bearer` or `Basic` stood before it.
+    pub authorizes: bool,
 }
 
 const PASSWORD: (&str, &str) =
@@ -50,6 +52,7 @@ impl<'a> Place<'a> {
             sensitive: false,
             vault: false,
             paired: false,
+            authorizes: false,
         }
     }
 
@@ -71,7 +74,7 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
             Says::Password
         }
         _ if name::holds_pairs(place.parent, place.name) => Says::Password,
-        Says::Nothing if place.sensitive => Says::Secret,
+        Says::Nothing if place.sensitive || (place.authorizes && value.len() >= 20) => Says::Secret,
         Says::Nothing
             if place.vault
                 && (20..=160).contains(&value.len())
@@ -182,6 +185,8 @@ fn is_public_key(value: &[u8]) -> bool {
         "phc_",
         "sb_publishable_",
         "pub_",
+        // LaunchDarkly's, made for apps.
+        "mob-",
         "public-",
         "MIIBIjANBg",
         "AAAAB3NzaC1",

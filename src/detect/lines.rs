@@ -69,11 +69,21 @@ pub(super) fn inside(bytes: &[u8], document: &Document, places: impl Iterator<It
         let part = line.start.max(scalar.span.start).max(end)..line.end.min(scalar.span.end);
         end = part.end.max(at + 1);
         let text = bytes.get(part.clone()).unwrap_or_default();
-        if text.iter().any(u8::is_ascii_whitespace) || (text.contains(&b'?') && text.contains(&b'=')) {
+        if text.iter().any(u8::is_ascii_whitespace)
+            || (text.contains(&b'?') && text.contains(&b'='))
+            || begins_a_pair(text)
+        {
             parse::text::assignments(bytes, part, scalar.comment, &mut inner);
         }
     }
     inner
+}
+
+/// `api-key=...`: headers for OTLP.
+fn begins_a_pair(text: &[u8]) -> bool {
+    let name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let length = text.iter().take(64).take_while(|byte| name(byte)).count();
+    length > 2 && text.get(length) == Some(&b'=') && text.get(length + 1).is_some_and(|byte| *byte != b'=')
 }
 
 /// The assignments on all lines: of a file that its parser gave up.

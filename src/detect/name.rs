@@ -21,6 +21,14 @@ pub(super) enum Says {
 static NEITHER: LazyLock<HashSet<&str>> =
     LazyLock::new(|| super::words(include_str!("../../data/words/neither.txt")).into_iter().collect());
 
+/// Words for a password in other languages.
+static PASSWORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| super::words(include_str!("../../data/words/passwords.txt")).into_iter().collect());
+
+/// First words of names that say what is done with a password, and not which one it is.
+static VERBS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| super::words(include_str!("../../data/words/verbs.txt")).into_iter().collect());
+
 /// Words before `key` that make it a secret one.
 const KEYS: &[&str] = &[
     "api",
@@ -213,6 +221,9 @@ pub(super) fn says_below(parent: &[u8], name: &[u8]) -> Says {
     let negated = || NEITHER.contains(words.last()) || words.iter().any(|word| NEVER.contains(&word));
     let key = words.len() == 1 && words.last() == "key" && KEYS.contains(&parent.last());
     let says_key = matches!(words.last(), "key" | "keys" | "salt") && words.nth_last(1) != "public";
+    if parent.last() == "passwords" && !negated() {
+        return Says::Password;
+    }
     let opens = says_key && matches!(parent.last(), "encryption" | "crypt" | "cipher");
     let kept = (VAULTS.contains(&parent.last()) || is_key_ring(&parent)) && !negated();
     if opens || key || kept { Says::Secret } else { Says::Nothing }
@@ -267,6 +278,8 @@ fn says(words: &Words, name: &[u8]) -> Says {
         || last.ends_with("pwd")
         || (last.ends_with("pw") && last.len() > 3)
         || matches!(last, "masterauth" | "psk")
+        || PASSWORDS.contains(last)
+        || (last == "passe" && words.nth_last(1) == "de")
         || (last.ends_with("pass") && !NO_PASS.contains(&last));
     let says = match (password, password || is_secret(words, name)) {
         (true, _) => Says::Password,
@@ -274,7 +287,9 @@ fn says(words: &Words, name: &[u8]) -> Says {
         (false, false) => return Says::Nothing,
     };
     // What comes last says what it is: `token_type` is a type, `account_token` a token.
-    let negated = NEITHER.contains(last) || words.iter().any(|word| NEVER.contains(&word));
+    let negated = NEITHER.contains(last)
+        || words.iter().any(|word| NEVER.contains(&word))
+        || (words.len() > 1 && VERBS.contains(words.nth(0)));
     if negated { Says::Nothing } else { says }
 }
 
@@ -362,6 +377,10 @@ mod tests {
             ("salt", Says::Nothing),
             ("RECAPTCHA_SITE_KEY", Says::Nothing),
             ("existingSecret", Says::Nothing),
+            ("DB_SENHA", Says::Password),
+            ("mot_de_passe", Says::Password),
+            ("update_password", Says::Nothing),
+            ("requirePassword", Says::Nothing),
         ] {
             assert_eq!(says_below(b"", name.as_bytes()), wanted, "{name}");
         }

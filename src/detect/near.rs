@@ -12,6 +12,8 @@ pub(super) struct NearText {
     pub text: Vec<u8>,
     begins: Vec<bool>,
     chain: Vec<Range<usize>>,
+    /// A name above is `encrypted`, or `secure` as Travis has it.
+    below_encrypted: bool,
 }
 
 impl NearText {
@@ -36,6 +38,8 @@ impl NearText {
             next = name.parent;
         }
         let chain = std::mem::take(&mut self.chain);
+        self.below_encrypted = chain.iter().skip(1).any(|span| bytes.get(span.clone()) == Some(&b"encrypted"[..]))
+            || chain.first().is_some_and(|span| bytes.get(span.clone()) == Some(&b"secure"[..]));
         chain.iter().rev().for_each(|span| self.add(bytes.get(span.clone()).unwrap_or_default()));
         self.chain = chain;
     }
@@ -45,9 +49,10 @@ impl NearText {
         self.begins.get(at).copied().unwrap_or_default()
     }
 
-    /// SOPS and SealedSecrets keep ciphertext below names that would say secret.
+    /// SOPS, SealedSecrets and Renovate keep ciphertext below names that would say secret.
     pub fn is_encrypted(&self) -> bool {
         ["encrypteddata", "sops"].iter().any(|mark| self.text.windows(mark.len()).any(|part| part == mark.as_bytes()))
+            || self.below_encrypted
     }
 
     fn add(&mut self, part: &[u8]) {

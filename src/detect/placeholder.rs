@@ -9,7 +9,9 @@ use super::words::Words;
 /// Words that no generated secret has, but for a chance that their length makes negligible, each with its length.
 static STRONG: LazyLock<Words<usize>> = LazyLock::new(|| {
     let words = super::words(include_str!("../../data/words/placeholders.txt"));
-    Words::new(words.into_iter().map(|word| (word, word.len())).collect())
+    // `your_` stands in a random value by chance as seldom as a longer word without a sign.
+    let length = |word: &str| word.len() + usize::from(word.contains(['_', '-']));
+    Words::new(words.into_iter().map(|word| (word, length(word))).collect())
 });
 
 /// What a default or weak sample password is put together from.
@@ -106,10 +108,30 @@ fn is_run(lower: &[u8], most: usize) -> bool {
     });
     let distinct: u32 = seen.iter().map(|part| part.count_ones()).sum();
     same >= most
+        || is_repeated(lower)
         || row >= 8
         || distinct <= 3
         || (same * 2 >= lower.len() && lower.len() >= 6)
         || row * 10 >= lower.len() * 8
+}
+
+/// Somewhere the same few characters three times over (`abc123abc123abc123`); not one character, of which the zeros in
+/// a binary key have a row.
+fn is_repeated(lower: &[u8]) -> bool {
+    let several = |unit: &[u8]| {
+        unit.iter()
+            .enumerate()
+            .filter(|(at, byte)| !unit.get(..*at).is_some_and(|before| before.contains(byte)))
+            .count()
+            >= 3
+    };
+    (3..=14).any(|period| {
+        let mut same = 0;
+        lower.windows(period + 1).any(|window| {
+            same = if window.first() == window.last() { same + 1 } else { 0 };
+            same >= (period * 2).max(10) && several(window)
+        })
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +153,7 @@ mod tests {
             "devpassword",
             "...",
             "password123",
+            "abc123abc123abc123",
         ] {
             assert!(is_placeholder(text.as_bytes(), false), "{text}");
         }

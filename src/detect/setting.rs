@@ -59,7 +59,9 @@ impl Setting {
                 (false, false) => Self::Prose,
             };
         }
-        if has(name, SAMPLES) || has(name, LABELS) || folders().any(|folder| LABELS.contains(&folder)) {
+        // The templates of CloudFormation and SAM are what is deployed.
+        let sample = has(name, SAMPLES) && !matches!(name, "template.yaml" | "template.yml" | "template.json");
+        if sample || has(name, LABELS) || folders().any(|folder| LABELS.contains(&folder)) {
             Self::Sample
         } else if name.contains("pgpass")
             || matches!(name, "rsyncd.secrets" | "userlist.txt" | "chap-secrets" | "pap-secrets")

@@ -1,6 +1,8 @@
 //! Precision and recall of the detection engine on the labelled set in `tests/detect`, and the aims on it.
 //!
 //! `HALLPASS_LABELLED_SET=FOLDER` also writes the set there, with its labels, for `benches/compare/detect.py`.
+//! `HALLPASS_CASES=untuned-d` scores only the files of that name, against no aim. Mistakes are told of the cases that the
+//! engine may be tuned on, and of no other.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, ops::Range, path::Path};
 
@@ -20,23 +22,23 @@ struct Case {
     secrets: Vec<Range<usize>>,
     /// Where it stands, for a person.
     place: String,
+    /// Nobody looked at it to make the engine better.
+    untuned: bool,
 }
 
 #[test]
 fn the_labelled_set_is_found() {
     let detector = Detector::new();
-    let mut tiers: BTreeMap<String, Tally> = BTreeMap::new();
+    let mut tiers: BTreeMap<(bool, String), Tally> = BTreeMap::new();
+    let mut files: BTreeMap<(bool, String), Tally> = BTreeMap::new();
     let mut all = Tally::default();
     let mut mistakes = String::new();
+    let wanted = std::env::var("HALLPASS_CASES").ok();
     for round in 0..ROUNDS {
-        let cases = cases(round);
-        if round == 0 {
+        let cases = cases(round, wanted.as_deref().unwrap_or_default());
+        if round == 0 && wanted.is_none() {
             let clean = cases.iter().filter(|case| case.tier == CLEAN).count();
-            assert!(
-                clean >= 150 && cases.len() - clean >= 250 || std::env::var_os("HALLPASS_ALLOW").is_some(),
-                "{clean} clean files of {}",
-                cases.len()
-            );
+            assert!(clean >= 150 && cases.len() - clean >= 250, "{clean} clean files of {}", cases.len());
             if let Some(folder) = std::env::var_os("HALLPASS_LABELLED_SET") {
                 write_out(Path::new(&folder), &cases);
             }
@@ -44,15 +46,22 @@ fn the_labelled_set_is_found() {
         for case in &cases {
             let found = detector.scan(&case.path, case.text.as_bytes());
             all.count(case, &found);
-            tiers.entry(case.tier.clone()).or_default().count(case, &found);
-            explain(case, &found, &mut mistakes);
+            tiers.entry((case.untuned, case.tier.clone())).or_default().count(case, &found);
+            tiers.entry((case.untuned, "~ all".to_owned())).or_default().count(case, &found);
+            let file = case.place.split(':').next().unwrap_or_default();
+            files.entry((case.untuned, file.to_owned())).or_default().count(case, &found);
+            if !case.untuned {
+                explain(case, &found, &mut mistakes);
+            }
         }
     }
-    for (tier, tally) in &tiers {
-        println!("{tier:<12} {}", tally.row());
+    for ((untuned, name), tally) in tiers.iter().chain(&files) {
+        println!("{} {name:<14} {}", if *untuned { "untuned" } else { "tuned  " }, tally.row());
     }
-    println!("{:<12} {}", "all", all.row());
-    println!("{mistakes}");
+    println!("        {:<14} {}\n{mistakes}", "all", all.row());
+    if wanted.is_some() {
+        return;
+    }
     assert!(all.precision() >= 0.985, "precision {:.4}", all.precision());
     assert!(all.recall() >= 0.95, "recall {:.4}", all.recall());
     assert!(all.exact() >= 0.95, "exact spans {:.4}", all.exact());
@@ -145,17 +154,21 @@ fn explain(case: &Case, found: &[Finding], to: &mut String) {
     }
 }
 
-/// All cases of `tests/detect/*.txt`, in the form that its README describes.
-fn cases(round: u64) -> Vec<Case> {
+/// The cases of `tests/detect/*.txt`, in the form that its README describes, of the files whose name begins so.
+fn cases(round: u64, wanted: &str) -> Vec<Case> {
     let mut paths: Vec<_> = fs::read_dir("tests/detect").unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "txt"));
     paths.sort();
     let mut cases = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
+        let file = path.file_name().unwrap().to_string_lossy();
+        if !file.starts_with(wanted) {
+            continue;
+        }
         let mut line = 1;
         for (n, part) in text.split("\n=== ").enumerate() {
-            let place = format!("{}:{line}", path.file_name().unwrap().to_string_lossy());
+            let place = format!("{file}:{line}");
             line += part.matches('\n').count() + 1;
             if n == 0 {
                 continue;
@@ -166,7 +179,8 @@ fn cases(round: u64) -> Vec<Case> {
             let made = expand(&body, None, &mut Random::of(&body, round * 1000 + n as u64));
             assert_eq!(made.values.is_empty(), tier == CLEAN, "{place}: marks and tier {tier} do not fit");
             let (tier, path) = (tier.to_owned(), path.to_owned());
-            cases.push(Case { tier, path, text: made.text, secrets: made.values, place });
+            let untuned = file.starts_with("untuned") && n % 2 == 1;
+            cases.push(Case { tier, path, text: made.text, secrets: made.values, place, untuned });
         }
     }
     cases

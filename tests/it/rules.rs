@@ -78,6 +78,46 @@ fn every_rule_finds_its_examples_and_no_counter_example() {
     assert!(wrong.is_empty(), "{} mistakes:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// What people put where a key goes, over and over until it is as long: only what a check proves is a key with it.
+const FILLS: &[&str] =
+    &["x", "X", "0", "abcdefghijklmnopqrstuvwxyz", "1234567890", "EXAMPLE", "your_key_here_", "0123456789abcdef"];
+
+#[test]
+fn no_rule_that_is_certain_takes_a_sample_for_a_key() {
+    let detector = Detector::new();
+    let mut wrong = Vec::new();
+    let whole = |entry: &Entry| ["<jwt", "<pem"].iter().any(|block| entry.examples[0].contains(block));
+    for entry in entries().iter().filter(|entry| entry.check.is_none() && !whole(entry)) {
+        for fill in FILLS {
+            let example = filled(&entry.examples[0], fill);
+            let made = Made::of(&example, entry, 0);
+            let certain = |finding: &&hallpass::detect::Finding| finding.class == hallpass::detect::Class::Certain;
+            if let Some(finding) = detector.scan(&made.path, made.text.as_bytes()).iter().find(certain) {
+                wrong.push(format!("{}: {}", finding.kind, made.text));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} mistakes:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The example with all that would be made up in it, but for whole blocks, of this text instead.
+fn filled(example: &str, fill: &str) -> String {
+    let mut text = String::new();
+    let mut rest = example;
+    while let Some((before, after)) = rest.split_once('<') {
+        text.push_str(before);
+        let (inside, behind) = after.split_once('>').unwrap_or((after, ""));
+        match inside.split_once(':').map(|(class, length)| (class, length.parse::<usize>())) {
+            Some((_, Ok(length))) => text.extend(fill.chars().cycle().take(length)),
+            None if inside == "uuid" => text.push_str("00000000-0000-0000-0000-000000000000"),
+            _ => text.push_str(&format!("<{inside}>")),
+        }
+        rest = behind;
+    }
+    text.push_str(rest);
+    text
+}
+
 #[test]
 fn every_rule_is_sound() {
     let mut names = BTreeSet::new();

@@ -37,7 +37,7 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Document {
                     let environment = slice(bytes, name.clone()).eq_ignore_ascii_case(b"environment");
                     key = document.name(section, name);
                     if environment {
-                        Elements::default().push(&mut document, bytes, key, value, true);
+                        variables(bytes, value, key, &mut document);
                     } else {
                         document.push(value.named(key));
                     }
@@ -74,6 +74,25 @@ fn is_directive(text: &[u8]) -> bool {
         || head.windows(2).any(|pair| matches!(pair, [b':', b' ' | b'\t']));
     let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
     is_name(name) && head.iter().any(|&byte| is_blank(byte)) && !divided
+}
+
+/// systemd's `Environment=`: assignments with blanks between, each in quotes or not.
+fn variables(bytes: &[u8], value: Value, key: Option<u32>, document: &mut Document) {
+    if value.quote != Quote::None {
+        return Elements::default().push(document, bytes, key, value, true);
+    }
+    let mut cursor = Cursor::new(bytes, value.span.start, value.span.end);
+    loop {
+        cursor.skip_blanks();
+        if cursor.done() {
+            return;
+        }
+        let value = match cursor.quoted() {
+            Some(value) => value,
+            None => Value::bare(cursor.take(|byte| !is_blank(byte))),
+        };
+        Elements::default().push(document, bytes, key, value, true);
+    }
 }
 
 /// Each word is a value, and the one before it its name.

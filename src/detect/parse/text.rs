@@ -30,7 +30,7 @@ struct Reader<'a> {
     comment: bool,
     /// Kinds of quotes of which the text being read has no further one, so that none is looked for twice.
     missing: [bool; 6],
-    /// The value of `name="..."`: it names the `value="..."` after it.
+    /// The value of `name="..."`: it names the `value="..."` after it. So does a property list's `<key>` the `<string>`.
     label: Option<Range<usize>>,
 }
 
@@ -145,7 +145,8 @@ impl Reader<'_> {
     fn directive(&mut self, name: Range<usize>, at: usize, end: usize) -> Option<usize> {
         let mark = self.mark(at, end).filter(|mark| !mark.escaped)?;
         let before = slice(self.bytes, name.start.saturating_sub(MAX_NAME)..name.start);
-        let first = before.iter().rev().find(|&&byte| !is_blank(byte)).is_none_or(|&byte| byte == b'\n');
+        let first = before.iter().rev().find(|&&byte| !is_blank(byte));
+        let first = first.is_none_or(|&byte| matches!(byte, b'\n' | b'{' | b';'));
         if !first {
             return None;
         }
@@ -154,11 +155,11 @@ impl Reader<'_> {
         let rest = slice(self.bytes, close + 1..end).trim_ascii();
         // The padding of Base64 is no assignment.
         let pair = slice(self.bytes, start..close).windows(2).any(|two| matches!(two, [b'=', next] if *next != b'='));
-        if pair || !matches!(rest, b"" | b";" | b",") {
+        if pair || !matches!(rest, [] | [b';' | b',' | b'}', ..]) {
             return None;
         }
         self.push(name, Value { quote: Quote::Double, ..Value::bare(start..close) });
-        Some(end)
+        Some(close + 1)
     }
 
     /// `--flag value`, `--flag=value`, `-H "Name: value"`.
@@ -360,7 +361,7 @@ impl Reader<'_> {
         let text = slice(self.bytes, name.clone());
         if text.eq_ignore_ascii_case(b"key") || text.eq_ignore_ascii_case(b"name") {
             self.label = Some(value.span.clone());
-        } else if text.eq_ignore_ascii_case(b"value")
+        } else if (text.eq_ignore_ascii_case(b"value") || text == b"string")
             && let Some(label) = self.label.take()
         {
             return self.document.pair(None, label, value);

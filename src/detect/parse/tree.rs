@@ -116,11 +116,13 @@ impl<'a> Tree<'a> {
         }
         let key = level.key.and_then(|index| self.document.names.get(index as usize));
         let key = slice(self.bytes, key.map(|name| name.span.clone()).unwrap_or_default());
-        let label = if key.eq_ignore_ascii_case(b"value") { level.label.take() } else { None };
+        let label =
+            if key.eq_ignore_ascii_case(b"value") || key == b"ParameterValue" { level.label.take() } else { None };
         if key == b"type" {
             level.kind = Some(value.span.clone());
         }
-        if key.eq_ignore_ascii_case(b"name") || key.eq_ignore_ascii_case(b"key") {
+        // CloudFormation has a longer word for both.
+        if key.eq_ignore_ascii_case(b"name") || key.eq_ignore_ascii_case(b"key") || key == b"ParameterKey" {
             level.label = Some(value.span.clone());
         }
         let parent = level.name;
