@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, mcp, principal, quarantine, render, route,
-    session, status, task, watch,
+    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, mcp, principal, quarantine, render,
+    route, session, status, task, watch,
 };
 
 /// One operation.

@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 
 use super::{
     Backend,
+    answer::Answer,
     body::Through,
     canonical::{CanonicalTarget, decode_form, pairs},
     catalogue::Auth,
     headers::ERROR_HEADER,
-    link::Answer,
     token_place::{self, Presented},
 };
 use crate::{

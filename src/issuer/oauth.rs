@@ -183,7 +183,9 @@ impl Settings {
         }
         let said = members.get("scope");
         if said.is_none() && !self.trust_omitted_scope {
-            return Err("the server does not say what it may do; trust_omitted_scope takes that for what was asked".into());
+            return Err(
+                "the server does not say what it may do; trust_omitted_scope takes that for what was asked".into()
+            );
         }
         if let Some(granted) = said {
             let granted = granted.as_str().ok_or("its scope cannot be read")?;

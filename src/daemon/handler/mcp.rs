@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use super::{grant, helper, new_name, not_found, release};
+use super::{grant, new_name, not_found, release};
 use crate::{
     api::{
         Done, List,

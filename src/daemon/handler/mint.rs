@@ -110,7 +110,11 @@ pub fn unattended(state: &Rc<State>, order: &Order) -> Result<Minted> {
 pub fn unattended_terms(state: &State, order: &Order) -> Result<Terms> {
     grant::known_scopes(state, &order.what)?;
     if let Some((_, native)) = native::of(state, &order.what.issuer) {
-        let what = format!("the tokens of {} are made by {}, and no rendered file takes those", order.what.issuer, native.host());
+        let what = format!(
+            "the tokens of {} are made by {}, and no rendered file takes those",
+            order.what.issuer,
+            native.host()
+        );
         return Err(Error::new(Code::InvalidValue, what)
             .hint(format!("hallpass exec --grant '{}' -- COMMAND puts one into its environment", order.what)));
     }

@@ -316,7 +316,16 @@ fn task_of(name: &str) -> String {
 fn order(render: &Render, what: Wanted, task: Option<String>) -> Order {
     // A tool that reads its file once keeps the token as long as it runs.
     let ttl = render.ttl_seconds.map_or(task::DEFAULT_TTL, Duration::from_secs);
-    Order { principal: render.principal.clone(), task, what, ttl: Some(ttl), uses: None, rate: None, wait: None, reason: None }
+    Order {
+        principal: render.principal.clone(),
+        task,
+        what,
+        ttl: Some(ttl),
+        uses: None,
+        rate: None,
+        wait: None,
+        reason: None,
+    }
 }
 
 /// The task that the file's tokens belong to. It lives as long as they are renewed.
