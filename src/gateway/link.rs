@@ -41,7 +41,8 @@ const MOST_INTERIM: u8 = 8;
 
 /// A connection of HTTP/1.1.
 pub(super) struct Link {
-    io: TokioIo<Io>,
+    /// On the heap: a TLS session is a kilobyte, and a connection moves from hand to hand.
+    io: Box<TokioIo<Io>>,
     /// What has come and was not used yet.
     buffer: BytesMut,
     /// The last read filled all the space it had.
@@ -57,7 +58,7 @@ impl Link {
     /// A connection that nobody has used yet.
     pub(super) fn new(io: Io) -> Self {
         Self {
-            io: TokioIo::new(io),
+            io: Box::new(TokioIo::new(io)),
             buffer: BytesMut::new(),
             flows: false,
             deaf: false,
