@@ -222,7 +222,6 @@ fn parse(text: &str) -> Option<Node> {
             }
             Event::Alias(_) => Node { span, marked: true, kind: Kind::Alias },
             Event::Scalar(said, style, anchor, tag) => {
-                let raw = text.get(span.clone())?;
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let raw = text.get(span.clone())?;
                 let span = if block { span } else { span.start..span.start + raw.trim_end().len() };
