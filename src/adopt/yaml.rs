@@ -222,9 +222,8 @@ fn parse(text: &str) -> Option<Node> {
             }
             Event::Alias(_) => Node { span, marked: true, kind: Kind::Alias },
             Event::Scalar(said, style, anchor, tag) => {
-                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let raw = text.get(span.clone())?;
-                let span = if block { span } else { span.start..span.start + raw.trim_end().len() };
+                let end = span.start + length(text.get(span.clone())?, style);
+                let span = span.start..end;
                 Node { span, marked: anchor != 0 || tag.is_some(), kind: Kind::Text(said.into_owned(), style) }
             }
             _ => continue,
@@ -244,6 +243,26 @@ fn parse(text: &str) -> Option<Node> {
         }
     }
     root.filter(|_| documents == 1)
+}
+
+/// How long the value is: the parser's end may be that of the blanks and the comment behind it.
+fn length(raw: &str, style: ScalarStyle) -> usize {
+    let quote = match style {
+        ScalarStyle::Literal | ScalarStyle::Folded => return raw.len(),
+        ScalarStyle::Plain => return raw.trim_end().len(),
+        ScalarStyle::SingleQuoted => b'\'',
+        ScalarStyle::DoubleQuoted => b'"',
+    };
+    let mut bytes = raw.bytes().enumerate().skip_while(|(_, byte)| *byte != quote).skip(1).peekable();
+    while let Some((at, byte)) = bytes.next() {
+        let doubled = byte == quote && quote == b'\'' && bytes.peek().is_some_and(|(_, next)| *next == quote);
+        if doubled || (byte == b'\\' && quote == b'"') {
+            bytes.next();
+        } else if byte == quote {
+            return at + 1;
+        }
+    }
+    raw.trim_end().len()
 }
 
 #[cfg(test)]
