@@ -19,12 +19,14 @@ use super::{
 };
 use crate::surface::Format;
 
+/// One edit of a text, at the place with these parts.
+type Editor<'a> = dyn Fn(&str, &[String], &Edit) -> Option<String> + 'a;
+
 /// The text with the edits; `None` where a place is not there, the format cannot be edited, or what came out does not
 /// say the same but for the edits when it is read again.
 pub fn apply(format: Format, text: &str, edits: &[Edit]) -> Option<String> {
-    let each = |one: &dyn Fn(&str, &[String], &Edit) -> Option<String>| {
-        edits.iter().try_fold(text.to_owned(), |text, edit| one(&text, &parts(&edit.at)?, edit))
-    };
+    let each =
+        |one: &Editor<'_>| edits.iter().try_fold(text.to_owned(), |text, edit| one(&text, &parts(&edit.at)?, edit));
     let new = match format {
         Format::Json | Format::Jsonc => json(text, edits),
         Format::Toml => toml(text, edits),

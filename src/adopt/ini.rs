@@ -21,13 +21,14 @@ pub fn read(text: &str) -> Option<Value> {
     let mut section = Vec::new();
     for raw in text.lines() {
         match line(raw)? {
-            Line::Section(name) => section = name,
+            Line::Section(name) => {
+                section = name;
+                // One without a line is a section all the same.
+                members(&mut root, &section)?;
+            }
             Line::Other => {}
             Line::Pair(key, value) => {
-                let mut members = &mut root;
-                for part in &section {
-                    members = members.entry(part.as_str()).or_insert_with(|| Map::new().into()).as_object_mut()?;
-                }
+                let members = members(&mut root, &section)?;
                 match members.get_mut(key) {
                     None => drop(members.insert(key.to_owned(), value.into())),
                     Some(Value::Array(items)) => items.push(value.into()),
@@ -41,6 +42,13 @@ pub fn read(text: &str) -> Option<Value> {
         }
     }
     Some(root.into())
+}
+
+/// The members of a section, which is made where it is not there.
+fn members<'a>(root: &'a mut Map<String, Value>, section: &[String]) -> Option<&'a mut Map<String, Value>> {
+    section.iter().try_fold(root, |members, part| {
+        members.entry(part.as_str()).or_insert_with(|| Map::new().into()).as_object_mut()
+    })
 }
 
 /// The text with the edits. A list is the key several times.
@@ -128,7 +136,7 @@ fn insert(lines: &mut Vec<String>, section: &[String], key: &str, values: &[&str
             Line::Other => {}
         }
     }
-    let mut at = match last {
+    let at = match last {
         Some(last) => last + 1,
         None if section.is_empty() => first.unwrap_or(lines.len()),
         None => {
@@ -136,10 +144,9 @@ fn insert(lines: &mut Vec<String>, section: &[String], key: &str, values: &[&str
             lines.len()
         }
     };
-    for value in values {
+    for (below, value) in values.iter().enumerate() {
         let text = format!("{indent}{key}{equals}{value}");
-        lines.insert(at, format!("{}{end}", text.trim_end()));
-        at += 1;
+        lines.insert(at + below, format!("{}{end}", text.trim_end()));
     }
     Some(())
 }

@@ -11,7 +11,7 @@ use super::plan::Edit;
 use crate::{
     detect::{
         kind::FileKind,
-        parse::{self, Document, Quote, text::assignments},
+        parse::{self, Document, Quote},
     },
     surface::Format,
 };
@@ -28,21 +28,15 @@ fn document(format: Format, bytes: &[u8]) -> Option<Document> {
         Format::Dotenv => FileKind::Dotenv,
         Format::Shell => FileKind::Shell,
         Format::Netrc => FileKind::Netrc,
-        Format::Lua => {
-            let (mut document, mut at) = (Document::default(), 0);
-            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                let comment = line.trim_ascii_start().starts_with(b"--");
-                assignments(bytes, at..at + line.len(), comment, &mut document);
-                at += line.len();
-            }
-            return Some(document);
-        }
         _ => return None,
     };
     parse::parse(kind, bytes)
 }
 
 fn places(format: Format, text: &str) -> Option<Vec<Place>> {
+    if format == Format::Lua {
+        return Some(strings(text));
+    }
     let bytes = text.as_bytes();
     let document = document(format, bytes)?;
     let mut places: Vec<Place> = Vec::new();
@@ -51,9 +45,6 @@ fn places(format: Format, text: &str) -> Option<Vec<Place>> {
         while let Some(name) = next.and_then(|index| document.names.get(index as usize)) {
             parts.push(text.get(name.span.clone())?.to_owned());
             next = name.parent;
-        }
-        if format == Format::Lua {
-            parts.push((text.get(..scalar.span.start)?.matches('\n').count() + 1).to_string());
         }
         parts.reverse();
         // The same name again is another place, which no entry means.
@@ -66,6 +57,67 @@ fn places(format: Format, text: &str) -> Option<Vec<Place>> {
         places.push(Place { parts, span: scalar.span.clone(), quote: scalar.quote, text: said });
     }
     Some(places)
+}
+
+/// Lua's strings that a name is set to, each on one line: all that is ever changed there. The detector looks into a
+/// string for more than that.
+fn strings(text: &str) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    let mut start = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let mut from = 0;
+        while let Some((name, open)) = line.get(from..).and_then(opened) {
+            let (name, open) = (name.start + from..name.end + from, open + from);
+            let Some(quote) = line.get(open..).and_then(|rest| rest.chars().next()) else { break };
+            let Some((length, said)) = line.get(open + 1..).and_then(|rest| closed(rest, quote)) else { break };
+            let begin = start + open + 1;
+            let kind = if quote == '"' { Quote::Double } else { Quote::Single };
+            let name = line.get(name).unwrap_or_default().to_owned();
+            let mut parts = vec![(number + 1).to_string(), name];
+            // The same name again is another place, which no entry means.
+            let again = places.iter().filter(|place| place.parts == parts).count();
+            if let Some(last) = parts.last_mut().filter(|_| again > 0) {
+                last.push_str(&format!("#{}", again + 1));
+            }
+            places.push(Place { parts, span: begin..begin + length, quote: kind, text: said });
+            from = open + length + 2;
+        }
+        start += line.len();
+    }
+    places
+}
+
+/// The next `name = "`, before a comment: the name, and where the quote stands.
+fn opened(line: &str) -> Option<(Range<usize>, usize)> {
+    let code = line.find("--").and_then(|at| line.get(..at)).unwrap_or(line);
+    let (mut from, is_name) = (0, |c: char| c.is_ascii_alphanumeric() || c == '_');
+    loop {
+        let equals = from + code.get(from..)?.find('=')?;
+        let (before, after) = (code.get(..equals)?.trim_end(), code.get(equals + 1..)?);
+        let open = equals + 1 + (after.len() - after.trim_start().len());
+        let name = before.trim_end_matches(is_name).len()..before.len();
+        if !name.is_empty() && after.trim_start().starts_with(['"', '\'']) {
+            return Some((name, open));
+        }
+        from = equals + 1;
+    }
+}
+
+/// The length of a string up to its closing quote, and what it says.
+fn closed(rest: &str, quote: char) -> Option<(usize, String)> {
+    let (mut said, mut escaped) = (String::new(), false);
+    for (at, c) in rest.char_indices() {
+        match c {
+            _ if escaped => {
+                escaped = false;
+                said.push(c);
+            }
+            '\\' => escaped = true,
+            _ if c == quote => return Some((at, said)),
+            _ => said.push(c),
+        }
+    }
+    None
 }
 
 /// The file as a tree of values.
@@ -162,5 +214,8 @@ mod tests {
         let new = change(Format::Lua, old, &["1", "api_key"], Some("cmd:'/o p/h' x")).unwrap();
         assert_eq!(new, old.replacen("\"s\"", "\"cmd:\\'/o p/h\\' x\"", 1));
         assert_eq!(change(Format::Lua, old, &["1", "other"], Some("x")), None);
+        // What stands in a string is one string, a call with options too.
+        let call = "a.b = { key='cmd:x --want y:z get', n = 1, t = \"u\" } -- o = \"p\"\n";
+        assert_eq!(read(Format::Lua, call).unwrap(), json!({"1": {"key": "cmd:x --want y:z get", "t": "u"}}));
     }
 }

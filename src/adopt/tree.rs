@@ -43,6 +43,8 @@ impl Tree {
         for folder in folders {
             value = match value {
                 Value::Array(items) => items.get_mut(folder.parse::<usize>().ok()?)?,
+                // What is not there need not go.
+                Value::Object(members) if edit.to.is_none() && !members.contains_key(folder) => return Some(()),
                 Value::Object(members) => {
                     members.entry(folder.clone()).or_insert_with(|| Value::Object(serde_json::Map::new()))
                 }
@@ -50,7 +52,7 @@ impl Tree {
             };
         }
         match (value, &edit.to) {
-            (Value::Object(members), None) => drop(members.remove(last)?),
+            (Value::Object(members), None) => drop(members.remove(last)),
             (Value::Object(members), Some(to)) => drop(members.insert(last.clone(), to.clone())),
             (Value::Array(items), Some(to)) => *items.get_mut(last.parse::<usize>().ok()?)? = to.clone(),
             _ => return None,

@@ -32,7 +32,7 @@ pub enum Verb {
     },
     /// Add an issuer whose own server mints
     #[command(subcommand)]
-    Add(Add),
+    Add(Box<Add>),
     /// Remove an issuer; its credential stays
     Remove {
         /// Its name
@@ -130,7 +130,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::List => cx.get("/v1/issuers", render_list),
         Verb::Show { name } => cx.get(&format!("/v1/issuers/{}", segment(&name)), render),
         Verb::Add(kind) => {
-            let body = match kind {
+            let body = match *kind {
                 Add::Oauth(a) => oauth(a)?,
                 Add::GithubApp(a) => github_app(a),
             };

@@ -10,11 +10,9 @@ use super::{
     support::{random, run},
 };
 
-/// Text that the rules take for a key of GitLab's, put together here.
+/// Text that the rules take for a key of GitLab's, put together here. The canary looks for longer ones.
 fn key() -> String {
-    let key = ["glpat", "-", &random()[..20]].concat();
-    canary::watch(&key);
-    key
+    ["glpat", "-", &random()[..20]].concat()
 }
 
 fn secret() -> String {

@@ -13,7 +13,7 @@ use crate::{
     adopt::{self as planner, Edit, Tree},
     api::{adopt::ToolFile, problem::Code},
     daemon::{
-        keeper::{Keeper, Seen},
+        keeper::{Keeper, Seen, Worker},
         state::State,
     },
     error::{Error, Result},
@@ -140,5 +140,9 @@ fn unmake_empty(path: &Path) {
 
 /// Takes a file away again that was made, where it is as it was made.
 pub(super) async fn unmake(state: &Rc<State>, path: PathBuf) -> Result<()> {
-    state.keeper()?.run(move |_| Ok(unmake_empty(&path))).await
+    let unmade = move |_: &mut Worker| {
+        unmake_empty(&path);
+        Ok(())
+    };
+    state.keeper()?.run(unmade).await
 }
