@@ -75,8 +75,8 @@ pub fn run(paths: Paths, options: Options) -> Result<()> {
     for dir in [&paths.config_dir, &paths.data_dir, &paths.state_dir, &paths.runtime_dir] {
         sys::private_dir(dir)?;
     }
-    if let Some(dir) = paths.socket().parent() {
-        sys::private_dir(dir)?;
+    if let Some(dir) = paths.socket().parent().filter(|dir| *dir != paths.runtime_dir) {
+        sys::own_dir(dir)?;
     }
     let instance = Instance::take(&paths.lock())?;
     // Not a `LocalSet` inside a runtime: each wake would pass through two queues.

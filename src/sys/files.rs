@@ -19,19 +19,29 @@ use crate::{
 /// Makes the folder (0700, its parents too where they are missing) and verifies it: a real folder, ours,
 /// 0700. A mode that is too wide is mended, anything else is an error that names the command that helps.
 pub fn private_dir(path: &Path) -> Result<()> {
+    made(path)?;
+    verify(path, true)
+}
+
+/// The same for a folder that somebody else has named, such as the one of `HALLPASS_SOCKET`: one that is there stays as
+/// it is, and is an error where it is not private. It may be anything, `/etc` or a home.
+pub fn own_dir(path: &Path) -> Result<()> {
+    made(path)?;
+    verify(path, false)
+}
+
+fn made(path: &Path) -> Result<()> {
     match make(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             let hint = match error.kind() {
                 io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only; remount it, or set HALLPASS_HOME",
                 io::ErrorKind::StorageFull => "the disk is full; make room and try again",
                 _ => "set HALLPASS_HOME to a folder that you can write to",
             };
-            return Err(Error::new(Code::Io, format!("cannot make the folder {}: {error}", path.display())).hint(hint));
+            Err(Error::new(Code::Io, format!("cannot make the folder {}: {error}", path.display())).hint(hint))
         }
+        _ => Ok(()),
     }
-    verify(path)
 }
 
 /// True for a real folder (no link) that belongs to `uid`.
@@ -133,7 +143,7 @@ fn make(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn verify(path: &Path) -> Result<()> {
+fn verify(path: &Path, mend: bool) -> Result<()> {
     use rustix::fs::{Mode, OFlags, fchmod, fstat, open};
     let refuse = |what: String, hint: String| Err(Error::new(Code::Io, what).hint(hint));
     let shown = path.display();
@@ -160,6 +170,12 @@ fn verify(path: &Path) -> Result<()> {
             format!("`sudo chown -R {} {shown}` if it is yours, or set HALLPASS_HOME", super::user_name()),
         );
     }
+    if stat.st_mode & 0o777 != DIR_MODE && !mend {
+        return refuse(
+            format!("{shown} is not for hallpass alone (its mode is {:o}, and must be 700)", stat.st_mode & 0o777),
+            format!("name a folder of its own, such as {shown}/hallpass; it is made where it is missing"),
+        );
+    }
     if stat.st_mode & 0o777 != DIR_MODE {
         fchmod(&folder, Mode::from_raw_mode(DIR_MODE)).map_err(|errno| {
             let text = format!("{shown} has the mode {:o} and it cannot be changed: {errno}", stat.st_mode & 0o777);
@@ -170,7 +186,7 @@ fn verify(path: &Path) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn verify(path: &Path) -> Result<()> {
+fn verify(path: &Path, _mend: bool) -> Result<()> {
     if path.is_dir() { Ok(()) } else { Err(Error::new(Code::Io, format!("{} is not a folder", path.display()))) }
 }
 
@@ -220,6 +236,18 @@ mod tests {
         assert_eq!(mode(&path), 0o700);
         assert!(is_own_dir(&path, crate::sys::uid()));
         assert!(!is_own_dir(&path, crate::sys::uid() + 1));
+    }
+
+    #[test]
+    fn a_folder_that_somebody_else_named_stays_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let (shared, new) = (home.path().join("shared"), home.path().join("new"));
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(own_dir(&shared).unwrap_err().detail.contains("755"));
+        assert_eq!(mode(&shared), 0o755, "it may be /etc");
+        own_dir(&new).unwrap();
+        assert_eq!(mode(&new), 0o700);
     }
 
     #[test]

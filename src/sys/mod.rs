@@ -38,7 +38,7 @@ use windows as platform;
 pub use clock::now;
 #[cfg(unix)]
 pub use files::open_folder;
-pub use files::{is_own_dir, private_dir, private_file, reserve};
+pub use files::{is_own_dir, own_dir, private_dir, private_file, reserve};
 pub use harden::{harden, raise_file_limit};
 pub use random::random;
 pub use user::{home, uid, user_name};
