@@ -51,6 +51,10 @@ impl Quarantine {
         } else {
             places(&item.holes, &look.bytes).map_err(RestoreError::Changed)?
         };
+        // A tool's setting is one thing: half of it back would be a file that does not work.
+        if item.adopted.is_some() && !without_place.is_empty() {
+            return Err(RestoreError::Changed(without_place));
+        }
         let filled = there.iter().map(|(index, _)| *index).collect();
         let mut edits = Vec::with_capacity(there.len());
         for (index, span) in there {
