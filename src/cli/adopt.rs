@@ -108,8 +108,12 @@ fn files(catalogue: &Catalogue, what: &[String]) -> Result<Vec<ToolFile>> {
     }
     for path in paths {
         let path = std::path::absolute(path).map_err(|e| Error::new(Code::Io, format!("{}: {e}", safe(path))))?;
-        let owner = |surface: &&Surface| is_its(surface, &home, &path);
-        let surface = catalogue.iter().filter(|surface| !surface.replace.is_empty()).find(owner).ok_or_else(|| {
+        let owner = catalogue
+            .iter()
+            .filter(|surface| !surface.replace.is_empty())
+            .filter_map(|surface| Some((how_much_its(surface, &home, &path)?, surface)))
+            .max_by_key(|(much, surface)| (*much, std::cmp::Reverse(&surface.name)));
+        let (_, surface) = owner.ok_or_else(|| {
             let shown = safe(&path.to_string_lossy());
             Error::new(
                 Code::NotFound,
@@ -167,11 +171,15 @@ fn of_project(surface: &Surface, folder: &Path) -> Vec<PathBuf> {
     names.flat_map(|name| existing(&folder.join(name))).filter(|path| path.is_file()).collect()
 }
 
-/// By the end of its path for a project's file.
-fn is_its(surface: &Surface, home: &Path, path: &Path) -> bool {
+/// How much of the path says that the file is the tool's: all of it for one in its own place in the home, the end of it
+/// for a project's. Many tools read a `.env`; one that keeps it in a folder of its own name comes first.
+fn how_much_its(surface: &Surface, home: &Path, path: &Path) -> Option<usize> {
+    if of_user(surface, home).iter().any(|own| own == path) {
+        return Some(usize::MAX);
+    }
     let projects =
         surface.file.iter().filter(|file| file.scope == Scope::Project).flat_map(|file| file.paths(Os::current()));
-    of_user(surface, home).iter().any(|own| own == path) || projects.into_iter().any(|name| path.ends_with(name))
+    projects.filter(|name| path.ends_with(name)).map(|name| Path::new(name).components().count()).max()
 }
 
 fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
