@@ -90,7 +90,7 @@ fn strings(text: &str) -> Vec<Place> {
 /// The next `name = "`, before a comment: the name, and where the quote stands.
 fn opened(line: &str) -> Option<(Range<usize>, usize)> {
     let code = line.find("--").and_then(|at| line.get(..at)).unwrap_or(line);
-    let (mut from, is_name) = (0, |c: char| c.is_ascii_alphanumeric() || c == '_');
+    let (mut from, is_name) = (0, |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.');
     loop {
         let equals = from + code.get(from..)?.find('=')?;
         let (before, after) = (code.get(..equals)?.trim_end(), code.get(equals + 1..)?);
