@@ -28,6 +28,10 @@ mkdir "$work/pasted"
 printf 'TOKEN_SECRET=%s\n' "$(random_hex 24)" >"$work/pasted/.env"
 "$HALLPASS" quarantine --yes --all "$work/pasted" >"$work/quarantine.log" 2>&1 || fail "quarantine: $(cat "$work/quarantine.log")"
 
+# A remote MCP server, which nobody asks anything here, and a rendered file.
+hallpass mcp add far http://127.0.0.1:9/mcp >/dev/null || fail "mcp add"
+hallpass render add filled openai:chat --as peer-test >/dev/null || fail "render add"
+
 status=$(get /v1/openapi.json)
 [ "$status" = 200 ] || fail "GET /v1/openapi.json: $status"
 cp "$work/answer" "$work/openapi.json"
@@ -43,7 +47,7 @@ for path in $(jq -r '.paths | to_entries[] | select(.value.get) | .key' "$work/o
       list=${path%/\{*}
       field=$(printf %s "$path" | sed 's/.*{\(.*\)}.*/\1/')
       [ "$(get "$list")" = 200 ] || fail "GET $list: $(cat "$work/answer")"
-      id=$(jq -r --arg field "$field" '.items[0][$field] // empty' "$work/answer")
+      id=$(jq -r --arg field "$field" '.items[0] | .[$field] // .render[$field] // empty' "$work/answer")
       [ -n "$id" ] || fail "GET $list has nothing in it, so GET $path cannot be tried"
       url=$list/$id
       ;;
@@ -63,7 +67,7 @@ wait_for "the forwarder" test -s "$work/forward.port"
 # Through the forwarder too: otherwise all that follows would only see refusals.
 status=$(curl -s -o "$work/answer" -w '%{http_code}' -H 'Host: localhost' "http://127.0.0.1:$(cat "$work/forward.port")/v1/ping")
 [ "$status" = 200 ] || fail "GET /v1/ping through the forwarder: $status $(cat "$work/answer")"
-if (cd "$work" && timeout 150 "$cache/venv/bin/schemathesis" run "$work/openapi.json" \
+if (cd "$work" && timeout 400 "$cache/venv/bin/schemathesis" run "$work/openapi.json" \
   --url "http://127.0.0.1:$(cat "$work/forward.port")" --header "Host: localhost" \
   --checks not_a_server_error,content_type_conformance,response_schema_conformance \
   --exclude-path /v1/store/lock --exclude-path /v1/watch --exclude-path /v1/watch/places \
