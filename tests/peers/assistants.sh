@@ -166,13 +166,14 @@ J
 gemini() {
   of_servers gemini-cli "Gemini CLI" "$HOME/.gemini/settings.json" mcpServers env \
     env GEMINI_CLI_TRUST_WORKSPACE=true "$modules/.bin/gemini" mcp list
-  flattened "Gemini CLI" gemini-cli "$HOME/.gemini/settings.json" "$modules/.bin/gemini"
   gemini_model
+  # Last: what it leaves has no way back, and a later --undo would say so again.
+  flattened "Gemini CLI" gemini-cli "$HOME/.gemini/settings.json" "$modules/.bin/gemini"
 }
 qwen() {
   of_servers qwen-code "Qwen Code" "$HOME/.qwen/settings.json" mcpServers env "$modules/.bin/qwen" mcp list
-  flattened "Qwen Code" qwen-code "$HOME/.qwen/settings.json" "$modules/.bin/qwen"
   qwen_model
+  flattened "Qwen Code" qwen-code "$HOME/.qwen/settings.json" "$modules/.bin/qwen"
 }
 opencode() {
   of_servers opencode "OpenCode" "$HOME/.config/opencode/opencode.jsonc" mcp environment \
