@@ -152,11 +152,13 @@ impl Watch {
 
     /// How it is.
     pub fn status(&self) -> WatchStatus {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let state = self.inbox.lock();
-        status.ready = state.asked == state.done;
-        status.projects = state.roots.found();
-        status
+        // First, because what is told is put there before it is said to be done.
+        let (ready, projects) = {
+            let state = self.inbox.lock();
+            (state.asked == state.done, state.roots.found())
+        };
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        WatchStatus { ready, projects, ..status }
     }
 
     /// Ends it and waits for its threads.
