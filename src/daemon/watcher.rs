@@ -139,10 +139,11 @@ pub fn apply(state: &Rc<State>) -> Result<()> {
     let (sender, mut news) = mpsc::unbounded_channel::<News>();
     let early = sender.clone();
     let stirred = move |path: &Path| drop(early.send(News::Stirred(path.to_path_buf())));
-    let watch = Watch::start_and_stir(config, move |seen| drop(sender.send(News::Seen(seen))), stirred).map_err(|e| {
-        crate::error::Error::new(Code::Io, format!("the watcher cannot be started: {e}"))
-            .hint("`hallpass doctor` looks at the limits")
-    })?;
+    let watch =
+        Watch::start_and_stir(config, move |seen| drop(sender.send(News::Seen(seen))), stirred).map_err(|e| {
+            crate::error::Error::new(Code::Io, format!("the watcher cannot be started: {e}"))
+                .hint("`hallpass doctor` looks at the limits")
+        })?;
     *running = Some(watch);
     let weak = Rc::downgrade(state);
     tokio::task::spawn_local(async move {

@@ -36,39 +36,45 @@ pub fn decoy(kind: &str, value: &[u8], seed: &[u8; 32]) -> Result<Vec<u8>, &'sta
     if value.len() > MAX {
         return Err("it is longer than any key that is pasted into a request");
     }
-    let Some(rule) = rule::named(kind) else { return stand_in(value, seed).ok_or(NO_ROOM) };
-    match rule.fits(value) {
-        true => of_rule(rule, value, seed).ok_or(NO_ROOM),
-        // The rest of what the rule looks for stands around it: a URL, a connection string.
-        false if rule.check.is_none() && rule.pattern.contains("<secret>") => stand_in(value, seed).ok_or(NO_ROOM),
-        false => Err("it is not written as its issuer writes it, so a decoy would not be known for one"),
+    let Some(rule) = rule::named(kind) else { return stand_in(value, seed, &|_| true).ok_or(NO_ROOM) };
+    if rule.fits(value) {
+        return of_rule(rule, value, seed).ok_or(NO_ROOM);
     }
+    // The rest of what the rule looks for stands around it: a URL, a connection string.
+    let part = rule.secret_part().filter(|part| rule.check.is_none() && part.is_match(value));
+    let Some(part) = part else {
+        return Err("it is not written as its issuer writes it, so a decoy would not be known for one");
+    };
+    stand_in(value, seed, &|made| part.is_match(made)).ok_or(NO_ROOM)
 }
 
 const NO_ROOM: &str = "its form leaves no room for another value";
 
-/// For what has no form of its own: a password of the usual kind, or as many characters of the same classes where it was
-/// made by a machine.
-fn stand_in(value: &[u8], seed: &[u8; 32]) -> Option<Vec<u8>> {
+/// For what has no form of its own, or only one that `fits` knows: a password of the usual kind, or as many characters of
+/// the same classes where it was made by a machine.
+fn stand_in(value: &[u8], seed: &[u8; 32], fits: &dyn Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     let mut draws = Draws { seed, count: 0 };
     let generated = value.len() > PASSWORD && value.iter().all(u8::is_ascii_graphic) && is_random(value);
-    let all = |are: fn(&u8) -> bool| value.iter().filter(|byte| byte.is_ascii_alphabetic()).all(are);
     // Of hexadecimal digits one stays one.
-    let letters = if generated && all(|byte| matches!(byte, b'a'..=b'f' | b'A'..=b'F')) { 6 } else { 26 };
+    let hex = value.iter().all(|byte| byte.is_ascii_hexdigit() || byte.is_ascii_punctuation());
+    let holds = |made: &[u8]| {
+        fits(made) && (!hex || made.iter().all(|byte| byte.is_ascii_hexdigit() || byte.is_ascii_punctuation()))
+    };
     (0..ATTEMPTS).find_map(|_| {
-        let mut draw = |byte: u8| match byte {
-            b'0'..=b'9' => b'0' + draws.below(10),
-            b'a'..=b'z' => b'a' + draws.below(letters),
-            b'A'..=b'Z' => b'A' + draws.below(letters),
-            other => other,
+        let mut changed = PASSWORD;
+        let mut made = match generated {
+            true => value.to_vec(),
+            // Of each class some, in an order that tells nothing.
+            false => (0..PASSWORD).map(|at| b"aA0".get(at % 3).copied().unwrap_or(b'a')).collect(),
         };
-        let made: Vec<u8> = match generated {
-            true => value.iter().map(|byte| draw(*byte)).collect(),
-            // Of each class some, in no order that tells anything.
-            false => (0..PASSWORD).map(|at| draw(if at % 4 == 3 { b'0' } else { if at % 2 == 0 { b'a' } else { b'A' } })).collect(),
-        };
-        let changed = made.iter().zip(value).filter(|(new, old)| new != old).count();
-        (!is_placeholder(&made, false) && (!generated || changed >= LEAST)).then_some(made)
+        if generated {
+            changed = (0..made.len()).map(|at| usize::from(redraw(&mut made, at, &mut draws, &holds))).sum();
+        } else {
+            for at in 0..made.len() {
+                redraw(&mut made, at, &mut draws, &|_| true);
+            }
+        }
+        (changed >= LEAST && made != value && fits(&made) && !is_placeholder(&made, false)).then_some(made)
     })
 }
 

@@ -49,7 +49,8 @@ const HINTS: &[&str] = &[
 ];
 /// What may stand before the value in an authorization header or the like; the last says that Spring takes a password
 /// as it is: <https://docs.spring.io/spring-security/reference/features/authentication/password-storage.html>.
-const SCHEMES: &[&str] = &["token token=", "bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot ", "{noop}"];
+const SCHEMES: &[&str] =
+    &["token token=", "bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot ", "{noop}"];
 
 /// All rules, ready to look.
 pub struct Detector {

@@ -44,7 +44,8 @@ fn with_value(bytes: &[u8], line: Range<usize>) -> Range<usize> {
     let text = bytes.get(line.clone()).unwrap_or_default().trim_ascii();
     let tag = text.strip_prefix(b"<").and_then(|rest| rest.split(|byte| *byte == b'>').next()).unwrap_or_default();
     let names = tag.len() <= 32 && (tag.eq_ignore_ascii_case(b"key") || tag.to_ascii_lowercase().ends_with(b"name"));
-    let closed = text.strip_suffix(b">").and_then(|rest| rest.strip_suffix(tag)).is_some_and(|rest| rest.ends_with(b"</"));
+    let closed =
+        text.strip_suffix(b">").and_then(|rest| rest.strip_suffix(tag)).is_some_and(|rest| rest.ends_with(b"</"));
     let next = bytes.get(line.end + 1..).unwrap_or_default();
     if !names || !closed || !next.trim_ascii_start().starts_with(b"<") {
         return line;

@@ -89,6 +89,25 @@ impl Rule {
         RegexBuilder::new(&format!("^(?:{})$", self.pattern)).unicode(false).build().ok()
     }
 
+    /// The expression of the secret alone, where more belongs to a match.
+    pub(super) fn secret_part(&self) -> Option<Regex> {
+        let (_, inside) = self.pattern.split_once("<secret>")?;
+        let (mut depth, mut class, mut escaped) = (0, false, false);
+        let end = inside.bytes().position(|byte| {
+            match byte {
+                _ if escaped => {}
+                b'[' => class = true,
+                b']' => class = false,
+                b'(' if !class => depth += 1,
+                b')' if !class => depth -= 1,
+                _ => {}
+            }
+            escaped = byte == b'\\' && !escaped;
+            depth < 0
+        })?;
+        RegexBuilder::new(&format!("^(?:{})$", inside.get(..end)?)).unicode(false).build().ok()
+    }
+
     /// Whether the value alone is the secret of a match.
     pub(super) fn is_shape(&self, expression: &Regex, value: &[u8]) -> bool {
         match expression.captures(value) {

@@ -136,14 +136,7 @@ impl Scan<'_> {
         report
     }
 
-    fn one(
-        &self,
-        path: &Path,
-        buffer: &mut Buffer,
-        large: &Mutex<()>,
-        allow: &allow::Files,
-        report: &Mutex<Report>,
-    ) {
+    fn one(&self, path: &Path, buffer: &mut Buffer, large: &Mutex<()>, allow: &allow::Files, report: &Mutex<Report>) {
         if path.file_name().is_some_and(is_beside) {
             lock(report).unreadable.push((path.to_path_buf(), CUT_OFF.into()));
             return;

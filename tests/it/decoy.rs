@@ -102,7 +102,9 @@ fn a_password_gets_a_decoy_too_and_what_cannot_have_one_is_said() {
     let folder = home.path().join("app");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join(".env");
-    let block = ["-----BE", "GIN PRIVATE KEY-----\\n", &"MIIEpAIBAAKCAQEA7c3f".repeat(12), "\\n-----END PRIVATE KEY-----"].concat();
+    let block =
+        ["-----BE", "GIN PRIVATE KEY-----\\n", &"MIIEpAIBAAKCAQEA7c3f".repeat(12), "\\n-----END PRIVATE KEY-----"]
+            .concat();
     let text = format!(
         "DATABASE_URL=postgres://shop:Kd8%21vQz2@db.internal:5432/shop?sslmode=require\n\
          DB_PASSWORD=\"Kd8-vQz2-pw\"\nSIGNING_KEY=\"{block}\"\n"

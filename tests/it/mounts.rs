@@ -60,7 +60,10 @@ fn a_file_system_that_cannot_be_written_is_told_and_nothing_is_begun() {
     let ran = home.run(["quarantine", "--yes", file.to_str().unwrap()], "");
     let said = [ran.out(), ran.err()].concat();
     assert!(said.contains("the file's folder cannot be written"), "{said}");
-    assert_eq!((home.json("quarantine list")["items"].as_array().unwrap().len(), fs::read_to_string(&file).unwrap()), (0, text));
+    assert_eq!(
+        (home.json("quarantine list")["items"].as_array().unwrap().len(), fs::read_to_string(&file).unwrap()),
+        (0, text)
+    );
     drop(mounted);
     home.ok(["quarantine", "--yes", file.to_str().unwrap()]);
     assert!(fs::read_to_string(&file).unwrap().contains("hallpass:anthropic"));

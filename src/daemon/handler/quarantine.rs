@@ -113,8 +113,11 @@ pub async fn file(
             return Ok(taken);
         }
         if look.wide {
-            return Err(Error::new(Code::InvalidValue, "the file is UTF-16 or holds NUL bytes, where no reference can be written")
-                .hint("save it as UTF-8 text and try again"));
+            return Err(Error::new(
+                Code::InvalidValue,
+                "the file is UTF-16 or holds NUL bytes, where no reference can be written",
+            )
+            .hint("save it as UTF-8 text and try again"));
         }
         let prints: Vec<String> = chosen.iter().map(|seen| seen.fingerprint.clone()).collect();
         let lengths: BTreeMap<String, u64> =

@@ -156,7 +156,8 @@ impl Reader<'_> {
         let start = at + b"is ".len();
         let length = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
         let text = rest.get(..length)?;
-        let kept = text.iter().rposition(|byte| !matches!(byte, b'.' | b',' | b';' | b':' | b')')).map_or(0, |at| at + 1);
+        let kept =
+            text.iter().rposition(|byte| !matches!(byte, b'.' | b',' | b';' | b':' | b')')).map_or(0, |at| at + 1);
         let text = text.get(..kept)?;
         let marked = text.iter().any(u8::is_ascii_digit)
             && text.iter().any(u8::is_ascii_alphabetic)

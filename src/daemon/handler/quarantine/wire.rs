@@ -19,12 +19,7 @@ fn is_decoy(hole: &engine::Hole) -> bool {
 }
 
 /// `decoy`: whether one is left, or why not, where one was asked for.
-pub(super) fn secret(
-    state: &State,
-    seen: &Seen,
-    name: &str,
-    decoy: Option<Result<(), &'static str>>,
-) -> TakenSecret {
+pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: Option<Result<(), &'static str>>) -> TakenSecret {
     let rule = rule::named(seen.kind);
     let kind = route_kind(state, rule.and_then(|rule| rule.route));
     let want = format!("{name}:{}", usual_scopes(state, &kind));
