@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::{quarantine::anthropic, support::Home};
+use crate::{
+    quarantine::anthropic,
+    support::{Home, skipped, wait_until},
+};
 
 /// A mount that goes with its test.
 struct Mounted<'a>(&'a Path);
@@ -15,7 +18,7 @@ impl Mounted<'_> {
             ran.is_ok_and(|ran| ran.status.success())
         };
         if !mount(&["--bind", from.to_str().unwrap()]) {
-            println!("left out: mount(8) is not allowed here");
+            skipped("mount(8) is not allowed here");
             return None;
         }
         let mounted = Mounted(to);
@@ -67,4 +70,27 @@ fn a_file_system_that_cannot_be_written_is_told_and_nothing_is_begun() {
     drop(mounted);
     home.ok(["quarantine", "--yes", file.to_str().unwrap()]);
     assert!(fs::read_to_string(&file).unwrap().contains("hallpass:anthropic"));
+}
+
+/// The daemon is told of a mount that is not there: what it goes by is `/proc/self/mountinfo`.
+#[test]
+fn a_network_mount_in_a_watched_folder_is_left_alone_and_said() {
+    let home = Home::started();
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let (network, local) = (root.join("network"), root.join("local"));
+    [&network, &local].map(|folder| fs::create_dir(folder).unwrap());
+    let mounts = format!("/proc/{}/mountinfo", home.pid().unwrap());
+    let made_up = root.join("mountinfo");
+    let line = format!("999 1 0:99 / {} rw,relatime - nfs4 server:/export rw,vers=4.2\n", network.display());
+    fs::write(&made_up, fs::read_to_string(&mounts).unwrap() + &line).unwrap();
+    let Some(_mounted) = Mounted::bind(&made_up, Path::new(&mounts), &[]) else { return };
+    home.does(&format!("watch add --yes --mode quarantine {}", root.display()));
+    wait_until("the folder is watched", || home.json("watch list")["ready"] == true);
+    assert_eq!(home.json("watch list")["left_alone"], serde_json::json!([network]));
+    for folder in [&network, &local] {
+        fs::write(folder.join(".env"), format!("ANTHROPIC_API_KEY={}\n", anthropic())).unwrap();
+    }
+    wait_until("the other is taken", || fs::read_to_string(local.join(".env")).unwrap().contains("hallpass:"));
+    assert!(!fs::read_to_string(network.join(".env")).unwrap().contains("hallpass:"));
 }
