@@ -39,6 +39,7 @@ mod mcp;
 mod mcp_remote;
 mod mcp_serve;
 mod mint;
+mod mounts;
 mod narrow;
 mod native;
 mod principal;
