@@ -33,6 +33,11 @@ impl Challenge {
     pub fn is_oauth(&self) -> bool {
         self.resource_metadata.is_some()
     }
+
+    /// Whether it wants a token that may do more (RFC 6750 section 3.1).
+    pub fn wants_more(&self) -> bool {
+        self.error.as_deref() == Some("insufficient_scope") && self.is_oauth()
+    }
 }
 
 /// `name=value` and `name="value"`, wherever they stand.

@@ -72,6 +72,61 @@ token=$(hallpass exec --as bot --grant by-key:notes:read@web -- printenv NOTES_T
 wait_for "the revocation after exec" is_over "$token"
 ok "exec: the token is over when the command is"
 
+# login NAME [FLAG...]: a person signs in; the browser says yes to everything.
+login() {
+  hallpass issuer login "$@" --no-open --json >"$work/login.json" 2>"$work/login.err" &
+  signing=$!
+  wait_for "the address to sign in at" grep -q '^open ' "$work/login.err"
+  node "$here/issuers_browser.mjs" "$(sed -n 's/^open //p' "$work/login.err")" >"$work/browser.out" ||
+    fail "the browser: $(cat "$work/browser.out")"
+  wait "$signing" || fail "issuer login: $(cat "$work/login.err" "$work/browser.out")"
+}
+hallpass issuer add oauth app --issuer "$server" --client-id app --login --login-scope offline_access \
+  --scope notes:read=notes:read --scope notes:write=notes:write --resource https://api.acme.dev/web \
+  --revoke-access-tokens --env NOTES_TOKEN --allow-private >/dev/null || fail "issuer add app"
+hallpass grant add bot app:notes:read,notes:write --ttl 5m >/dev/null
+if hallpass mint app:notes:read --as bot >"$work/out" 2>"$work/err"; then fail "minted before anybody signed in"; fi
+grep -q 'hallpass issuer login app' "$work/err" || fail "what to do is not said: $(cat "$work/err")"
+for way in browser device; do
+  login app "--$way"
+  jq -e '.renews and (.scopes | index("notes:read"))' "$work/login.json" >/dev/null || fail "login: $(cat "$work/login.json")"
+  hallpass mint app:notes:read --as bot --json >"$work/minted.json" || fail "mint after login by $way"
+  token=$(jq -r .access_token "$work/minted.json")
+  introspect "$token" >"$work/said.json"
+  jq -e '.active and .scope == "notes:read" and .aud == "https://api.acme.dev/web" and .sub == "me"' "$work/said.json" >/dev/null ||
+    fail "$way: the server says of the token: $(cat "$work/said.json")"
+  hallpass lease revoke "$(jq -r .lease "$work/minted.json")" >/dev/null
+  wait_for "the revocation at the server" is_over "$token"
+  ok "login by $way: a token for less than was agreed to, for one resource, and revoked with its lease"
+done
+
+# Ten at once: each refresh token is used once, and nobody is logged out (this server ends a login whose old one comes again).
+for each in 1 2 3 4 5 6 7 8 9 10; do
+  hallpass mint app:notes:write --as bot --json >"$work/ten.$each" 2>"$work/ten.$each.err" &
+  eval "ten_$each=$!"
+done
+for each in 1 2 3 4 5 6 7 8 9 10; do
+  eval "wait \$ten_$each" || fail "one of ten: $(cat "$work/ten.$each.err")"
+  introspect "$(jq -r .access_token "$work/ten.$each")" | jq -e '.active and .scope == "notes:write"' >/dev/null || fail "one of ten is dead"
+done
+[ "$(cat "$work"/ten.? "$work"/ten.10 | jq -r .access_token | sort -u | wc -l)" = 10 ] || fail "ten tokens are not ten"
+hallpass mint app:notes:read --as bot >/dev/null || fail "logged out by ten at once"
+ok "ten clients at once refresh one after the other, and none is logged out"
+
+hallpass issuer logout app --json | jq -e .revoked >/dev/null || fail "logout did not reach the server"
+introspect "$(jq -r .access_token "$work/ten.3")" | jq -e '.active == false' >/dev/null || fail "a token outlives the login"
+if hallpass mint app:notes:read --as bot >"$work/out" 2>"$work/err"; then fail "minted after signing out"; fi
+grep -q 'hallpass issuer login app' "$work/err" || fail "what to do is not said: $(cat "$work/err")"
+ok "signing out ends the login and its tokens at the server"
+
+# Registered by the server itself (RFC 7591), under this server's name.
+hallpass issuer add oauth self --issuer "$server" --login --login-scope offline_access --scope notes:read=notes:read \
+  --resource https://api.acme.dev/web --allow-private >/dev/null || fail "issuer add self"
+hallpass grant add bot self:notes:read >/dev/null
+login self --browser
+hallpass mint self:notes:read --as bot >/dev/null || fail "mint by a client that was registered"
+ok "a client that the server registered by itself signs in"
+
 # Neither the client's secret nor its key is anywhere but in the store.
 for secret in "$(cat "$work/keys/client")" "$(sed -n 2p "$work/keys/ec.pem")"; do
   if grep -rqF -- "$secret" "$HALLPASS_HOME" "$work/daemon.log"; then

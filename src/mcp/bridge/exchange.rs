@@ -190,7 +190,7 @@ impl Bridge {
         body: Bytes,
         wait: Option<Duration>,
     ) -> Result<Response<Incoming>> {
-        let mut first = true;
+        let (mut first, mut narrow) = (true, true);
         loop {
             let fresh = self.source.header().await?;
             let mut headers = headers.clone();
@@ -200,8 +200,11 @@ impl Bridge {
             let response = self.http.send(method.clone(), headers, body.clone(), wait).await?;
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED {
-                self.source.refused(&self.name, &fresh, &challenge(&response), first).await?;
+                self.source.refused(&fresh, &challenge(&response), first).await?;
                 first = false;
+            } else if status == StatusCode::FORBIDDEN && fresh.header.is_some() && challenge(&response).wants_more() {
+                self.source.insufficient(&challenge(&response), narrow).await?;
+                narrow = false;
             } else if status.is_redirection() {
                 return Err(self.redirected(&response));
             } else {
