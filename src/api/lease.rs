@@ -1,5 +1,7 @@
 //! Minting and leases on the wire, in the words of OAuth (RFC 6749, RFC 8693).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::SecretText;
@@ -46,6 +48,9 @@ pub struct Mint {
 pub struct Minted {
     /// The token (RFC 6749 section 5.1).
     pub access_token: SecretText,
+    /// What belongs to it, where an issuer gave several strings: `access_key_id`, `secret_access_key`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, SecretText>,
     /// Always `Bearer`.
     pub token_type: String,
     /// What kind of token it is (RFC 8693 section 2.2.1): `urn:hallpass:token-type:gateway` works only at
@@ -126,4 +131,19 @@ pub struct Revoke {
 pub struct Revoked {
     /// The leases that ended now.
     pub leases: Vec<String>,
+}
+
+/// `POST /v1/leases/{id}/inspect`: what the issuer's own server says of a token (RFC 7662).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Inspected {
+    /// The lease.
+    pub lease: String,
+    /// Whether the token works.
+    pub active: bool,
+    /// What it may do, in the server's words.
+    pub scope: Option<String>,
+    /// For whom it is.
+    pub audience: Vec<String>,
+    /// When it ends (RFC 3339), where the server says so.
+    pub expires_at: Option<String>,
 }

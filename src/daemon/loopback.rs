@@ -86,7 +86,9 @@ async fn serve(mut stream: TcpStream, host: &str, queries: mpsc::Sender<Query>) 
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         let mut part = [0; 2048];
         match stream.read(&mut part).await {
-            Ok(read @ 1..) if head.len() + read <= MAX_HEAD => head.extend_from_slice(part.get(..read).unwrap_or_default()),
+            Ok(read @ 1..) if head.len() + read <= MAX_HEAD => {
+                head.extend_from_slice(part.get(..read).unwrap_or_default())
+            }
             _ => return,
         }
     }

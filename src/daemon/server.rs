@@ -77,7 +77,7 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, discover, env, grant, helper, issuer, lease, lock, login, mcp, mcp_login, mint, principal, quarantine, render,
+        adopt, approve, credential, discover, env, grant, helper, issuer, lease, lock, login, mcp, mcp_login, mint, native, principal, quarantine, render,
         revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
@@ -175,6 +175,7 @@ async fn route(
         ("POST", ["mint"]) => json(&mint::mint(state, caller, call.json()?).await?),
         ("GET", ["leases"]) => json(&lease::list(state)?),
         ("GET", ["leases", id]) => json(&lease::show(state, id)?),
+        ("POST", ["leases", id, "inspect"]) => json(&native::inspect(state, caller, id).await?),
         ("POST", ["leases", id, "revoke"]) => json(&lease::revoke(state, caller, id)?),
         ("POST", ["revoke"]) => json(&lease::revoke_token(state, call.json()?)?),
 

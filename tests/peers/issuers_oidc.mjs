@@ -99,6 +99,7 @@ server.listen(0, '127.0.0.1', () => {
       },
     },
   });
+  provider.on('grant.error', (_, error) => console.error(error.error, error.error_detail));
   provider.on('server_error', (_, error) => console.error(error));
   exchange(provider);
   const callback = provider.callback();

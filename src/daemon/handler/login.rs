@@ -90,7 +90,8 @@ pub async fn begin(
     let stop = CancellationToken::new();
     let (told, end) = watch::channel(None);
     let ended = stop.clone();
-    let mut job = Job { state: Rc::clone(state), name: name.to_owned(), credential, settings, secret, scopes, resource };
+    let mut job =
+        Job { state: Rc::clone(state), name: name.to_owned(), credential, settings, secret, scopes, resource };
     let who = identity.clone();
     let answer = if by_browser {
         let loopback = Loopback::bind(job.settings.redirect_port).await?;
@@ -109,8 +110,12 @@ pub async fn begin(
         let device = device.map_err(|failure| failure.explain(name, host(&job.settings)))?;
         state.logins.begin(name, &id, end, stop);
         let url = device.complete.clone().unwrap_or_else(|| device.verification_uri.clone());
-        let started =
-            LoginStarted { url, user_code: Some(device.user_code.clone()), expires_in: device.life.as_secs(), ..started };
+        let started = LoginStarted {
+            url,
+            user_code: Some(device.user_code.clone()),
+            expires_in: device.life.as_secs(),
+            ..started
+        };
         let life = device.life;
         spawn(state, told, ended, life, async move { job.by_device(&device, &who).await });
         started
@@ -121,10 +126,8 @@ pub async fn begin(
 /// Waits for the end of an attempt.
 pub async fn wait(state: &State, caller: &Caller, name: &str, id: &str) -> Result<LoggedIn> {
     state.human_only(caller, "signing in")?;
-    let mut end = state
-        .logins
-        .end(name, id)
-        .ok_or_else(|| not_found("login", id, &format!("hallpass issuer login {name}")))?;
+    let mut end =
+        state.logins.end(name, id).ok_or_else(|| not_found("login", id, &format!("hallpass issuer login {name}")))?;
     let ended = end.wait_for(Option::is_some).await.map(|end| end.clone());
     state.logins.forget(name, id);
     ended.ok().flatten().unwrap_or_else(|| {
@@ -172,11 +175,14 @@ pub async fn logout(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Lo
 pub(super) fn of(state: &State, name: &str) -> Result<(String, Settings)> {
     super::issuer::show(state, name)?;
     match native::of(state, name) {
-        Some((Issuer { credential: Some(credential), .. }, Native::OAuth(settings))) if settings.flow == Flow::Login => {
+        Some((Issuer { credential: Some(credential), .. }, Native::OAuth(settings)))
+            if settings.flow == Flow::Login =>
+        {
             Ok((credential, settings))
         }
-        _ => Err(Error::new(Code::InvalidValue, format!("nobody signs in at {name}"))
-            .hint("an issuer that a person signs in at is added with: hallpass issuer add oauth NAME --issuer URL --login")),
+        _ => Err(Error::new(Code::InvalidValue, format!("nobody signs in at {name}")).hint(
+            "an issuer that a person signs in at is added with: hallpass issuer add oauth NAME --issuer URL --login",
+        )),
     }
 }
 

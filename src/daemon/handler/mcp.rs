@@ -51,17 +51,8 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddMcp) -> Result<McpSer
     through(state, &server)?;
     config::edit::mcp::add(&state.paths.config(), &request)?;
     state.reload()?;
-    let principal = principal(&request.name);
-    if request.want.is_some() && state.names.borrow().principal(&principal).is_none() {
-        state.put_principal(PrincipalRecord {
-            name: principal,
-            kind: Kind::McpServer,
-            owner: sys::user_name(),
-            description: Some("the bridge to a remote MCP server".into()),
-            disabled: false,
-            created_ms: sys::now().wall_ms,
-            last_seen_ms: None,
-        })?;
+    if request.want.is_some() {
+        be_known(state, &request.name)?;
     }
     let want = request.want.as_ref().map(Wanted::to_string).unwrap_or_default();
     state.record_after(
@@ -127,6 +118,23 @@ fn is_for(native: &Native, want: &Wanted, server: &Server) -> Result<()> {
         )
         .hint("hallpass mcp add NAME URL without --want, then hallpass mcp login NAME")),
     }
+}
+
+/// Makes the bridge to this server a principal, so that a grant can name it.
+pub(super) fn be_known(state: &State, name: &str) -> Result<()> {
+    let principal = principal(name);
+    if state.names.borrow().principal(&principal).is_some() {
+        return Ok(());
+    }
+    state.put_principal(PrincipalRecord {
+        name: principal,
+        kind: Kind::McpServer,
+        owner: sys::user_name(),
+        description: Some("the bridge to a remote MCP server".into()),
+        disabled: false,
+        created_ms: sys::now().wall_ms,
+        last_seen_ms: None,
+    })
 }
 
 fn principal(name: &str) -> String {

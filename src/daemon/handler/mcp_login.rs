@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 
-use super::{discover, login, native, new_name, not_found};
+use super::{discover, login, mcp, native, new_name, not_found};
 use crate::{
     api::{
         Done,
@@ -75,7 +75,10 @@ pub async fn start(state: &Rc<State>, caller: &Caller, name: &str, request: Star
     if settings.authorization_url.is_none() && settings.device_url.is_none() {
         return Err(Error::new(
             Code::UpstreamRefused,
-            format!("{} has no sign-in that is safe: neither PKCE by S256 nor the device flow", printable(&found.server)),
+            format!(
+                "{} has no sign-in that is safe: neither PKCE by S256 nor the device flow",
+                printable(&found.server)
+            ),
         )
         .hint("whoever runs it has to add one"));
     }
@@ -87,12 +90,11 @@ pub async fn start(state: &Rc<State>, caller: &Caller, name: &str, request: Star
         settings.login_scopes.push(OFFLINE.to_owned());
     }
     let credential = known.map_or_else(|| issuer_name.clone(), |(credential, _)| credential);
-    let issuer = Issuer {
-        kind: IssuerKind::Native(Native::OAuth(settings.clone())),
-        credential: Some(credential.clone()),
-    };
+    let issuer =
+        Issuer { kind: IssuerKind::Native(Native::OAuth(settings.clone())), credential: Some(credential.clone()) };
     config::edit::mcp::set_login(&state.paths.config(), name, &want, &issuer)?;
     state.reload()?;
+    mcp::be_known(state, name)?;
     let scopes = settings.login_scopes.clone();
     login::begin(state, &identity, &issuer_name, credential, settings, scopes, request.how).await
 }
@@ -105,11 +107,15 @@ fn find(state: &State, name: &str) -> Result<Server> {
 /// The login that the server has already: its credential and settings. Nothing where it has none yet.
 fn known(state: &State, issuer: &str) -> Result<Option<(String, Settings)>> {
     match native::of(state, issuer) {
-        Some((Issuer { credential: Some(credential), .. }, Native::OAuth(settings))) if settings.flow == Flow::Login => {
+        Some((Issuer { credential: Some(credential), .. }, Native::OAuth(settings)))
+            if settings.flow == Flow::Login =>
+        {
             Ok(Some((credential, settings)))
         }
         None if !state.settings().config.issuers.contains_key(issuer) => {
-            if state.names.borrow().credential(issuer).is_none() { new_name("issuer", issuer)? }
+            if state.names.borrow().credential(issuer).is_none() {
+                new_name("issuer", issuer)?
+            }
             Ok(None)
         }
         _ => Err(Error::new(Code::Exists, format!("{issuer} is an issuer of another kind, and nobody signs in there"))
@@ -181,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_challenge_comes_before_all_that_there_is_and_adds_to_what_was_agreed() {
-        let challenge = |scope: Option<&str>| Challenged { scope: scope.map(ToOwned::to_owned), ..Challenged::default() };
+        let challenge =
+            |scope: Option<&str>| Challenged { scope: scope.map(ToOwned::to_owned), ..Challenged::default() };
         let of = |named: &[&str], scope, supported: Option<&[&str]>, old: &[&str]| {
             let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
             let old = Settings { login_scopes: owned(old), ..Settings::default() };

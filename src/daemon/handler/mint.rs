@@ -4,7 +4,7 @@
 //! (caller, task and grants may have changed meanwhile), write the lease, write the audit record, and
 //! only then hand the token out. A step that fails leaves no token that works.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use super::{grant, native, release, rfc3339, task};
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
         State,
         approvals::{Answer, Pending},
         callers::Caller,
-        leases::ShareKey,
+        leases::{Given, ShareKey},
     },
     error::{Error, Result},
     lease::{Lease, Rate},
@@ -319,9 +319,9 @@ pub(super) fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
 pub(super) fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> {
     let now = sys::now();
     let found = share_key(order, terms).and_then(|key| state.leases.borrow_mut().shared(&key, now));
-    let Some((lease, token)) = found else { return Ok(None) };
+    let Some((lease, given)) = found else { return Ok(None) };
     state.record(record(state, "mint", order).lease(&lease.id).decision(Decision::Allowed).detail("shared"))?;
-    answer(state, &lease, &token, now, true).map(Some)
+    answer(state, &lease, &given, now, true).map(Some)
 }
 
 fn issue(state: &Rc<State>, caller: Option<&Caller>, order: &Order, terms: Terms) -> Result<Minted> {
@@ -352,10 +352,10 @@ fn issue(state: &Rc<State>, caller: Option<&Caller>, order: &Order, terms: Terms
         ended: None,
         upstream: None,
     };
-    let (text, hash) = new_token(state)?;
-    let minted = hand_out(state, caller, order, lease, &text, hash, now)?;
+    let (given, hash) = new_token(state)?;
+    let minted = hand_out(state, caller, order, lease, &given, hash, now)?;
     if let Some(key) = key {
-        state.leases.borrow_mut().share(key, &minted.lease, text);
+        state.leases.borrow_mut().share(key, &minted.lease, given);
     }
     Ok(minted)
 }
@@ -427,13 +427,13 @@ fn narrow(
         ended: None,
         upstream: None,
     };
-    let (text, hash) = new_token(state)?;
-    hand_out(state, Some(caller), &order, lease, &text, hash, now)
+    let (given, hash) = new_token(state)?;
+    hand_out(state, Some(caller), &order, lease, &given, hash, now)
 }
 
-fn new_token(state: &State) -> Result<(SecretText, TokenHash)> {
+fn new_token(state: &State) -> Result<(Given, TokenHash)> {
     let token = Token::from_entropy(state.random()?);
-    Ok((SecretText::new(token.expose()), token.hash()))
+    Ok((Given { token: SecretText::new(token.expose()), parts: BTreeMap::new() }, token.hash()))
 }
 
 fn dead_parent(why: &str) -> Error {
@@ -446,7 +446,7 @@ pub(super) fn hand_out(
     caller: Option<&Caller>,
     order: &Order,
     lease: Lease,
-    token: &SecretText,
+    given: &Given,
     hash: TokenHash,
     now: Moment,
 ) -> Result<Minted> {
@@ -455,7 +455,7 @@ pub(super) fn hand_out(
         return Err(Error::new(Code::Busy, "too many tokens are live already")
             .hint("let some expire, or end their tasks: `hallpass task list`"));
     }
-    let minted = answer(state, &lease, token, now, false)?;
+    let minted = answer(state, &lease, given, now, false)?;
     state.issue(lease, hash, now)?;
     let recorded = state.record(
         record(state, "mint", order)
@@ -471,7 +471,7 @@ pub(super) fn hand_out(
     Ok(minted)
 }
 
-fn answer(state: &State, lease: &Lease, token: &SecretText, now: Moment, shared: bool) -> Result<Minted> {
+fn answer(state: &State, lease: &Lease, given: &Given, now: Moment, shared: bool) -> Result<Minted> {
     let settings = state.settings();
     let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| {
         Error::new(Code::NotFound, format!("there is no issuer {:?} any more", lease.what.issuer))
@@ -484,7 +484,8 @@ fn answer(state: &State, lease: &Lease, token: &SecretText, now: Moment, shared:
         IssuerKind::Static => return Err(release::no_token(&lease.what.issuer)),
     };
     Ok(Minted {
-        access_token: token.clone(),
+        access_token: given.token.clone(),
+        parts: given.parts.clone(),
         token_type: "Bearer".into(),
         issued_token_type: kind.into(),
         expires_in: lease.deadline.remaining(now).as_secs(),

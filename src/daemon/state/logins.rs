@@ -80,7 +80,11 @@ impl Logins {
     /// It is known now, or no more.
     pub fn set_settled(&self, credential: &str, settled: bool) {
         let mut all = self.settled.borrow_mut();
-        if settled { all.insert(credential.to_owned()) } else { all.remove(credential) };
+        if settled {
+            all.insert(credential.to_owned())
+        } else {
+            all.remove(credential)
+        };
     }
 
     /// What an MCP server asked for when it was last reached.

@@ -131,7 +131,8 @@ mod tests {
         let said = fields(&call);
         assert_eq!((said["client_id"].as_str(), said["scope"].as_str()), ("my app", "a"));
         assert_eq!(said["resource"], "https://h/mcp");
-        let good = json!({ "device_code": "d", "user_code": "AB-CD", "verification_uri": "https://as/go", "expires_in": 60 });
+        let good =
+            json!({ "device_code": "d", "user_code": "AB-CD", "verification_uri": "https://as/go", "expires_in": 60 });
         let read = |body: &serde_json::Value| started(&settings, &answer(200, body));
         let found = read(&good).unwrap();
         assert_eq!((found.user_code.as_str(), found.interval, found.life.as_secs()), ("AB-CD", INTERVAL, 60));

@@ -121,7 +121,8 @@ pub fn read_server(issuer: &str, answer: &Response<Bytes>) -> Result<Option<Serv
         registration_url: url("registration_endpoint"),
         revocation_url: url("revocation_endpoint"),
         introspection_url: url("introspection_endpoint"),
-        pkce: words(&members, "code_challenge_methods_supported").is_some_and(|all| all.iter().any(|one| one == "S256")),
+        pkce: words(&members, "code_challenge_methods_supported")
+            .is_some_and(|all| all.iter().any(|one| one == "S256")),
         names_itself: is("authorization_response_iss_parameter_supported"),
         metadata_documents: is("client_id_metadata_document_supported"),
         auth_methods: words(&members, "token_endpoint_auth_methods_supported").unwrap_or_default(),
@@ -144,7 +145,8 @@ fn document(answer: &Response<Bytes>) -> Result<Option<Map<String, Value>>, Fail
         return Err(later);
     }
     // Some servers answer every path that they do not know with a page.
-    let page = answer.headers().get(http::header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+    let page =
+        answer.headers().get(http::header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
     if answer.status() != StatusCode::OK || page { Ok(None) } else { answer::object(answer).map(Some) }
 }
 

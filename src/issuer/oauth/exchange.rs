@@ -83,6 +83,9 @@ fn request(
     if let Some(indicator) = settings.indicator(order.what)? {
         form.add("resource", indicator.as_bytes());
     }
+    if let Some(details) = settings.details(order.what)? {
+        form.add("authorization_details", details.to_string().as_bytes());
+    }
     settings.call(&settings.token_url, form, secret, draw)
 }
 
@@ -102,10 +105,13 @@ fn read(
     let fits = kind == exchange.wanted() || kind == JWT && exchange.wanted() == ACCESS_TOKEN;
     match settings.issued(order, &members, None, draw) {
         Ok(issued) if fits => Ok(issued),
-        Ok(issued) => {
-            Err(Failure::Answer { what: "it is another kind of token than was asked for".into(), token: Some(issued.token) })
+        Ok(issued) => Err(Failure::Answer {
+            what: "it is another kind of token than was asked for".into(),
+            token: Some(issued.token),
+        }),
+        Err(Failure::Answer { token: None, .. }) if !fits => {
+            Err(unreadable("it does not say which kind of token it is"))
         }
-        Err(Failure::Answer { token: None, .. }) if !fits => Err(unreadable("it does not say which kind of token it is")),
         Err(failure) => Err(failure),
     }
 }

@@ -116,7 +116,9 @@ pub fn read(
     let (access_token, ends_ms) = match (&refresh_token, life) {
         (Some(_), _) => (None, 0),
         (None, Some(life)) => (Some(access_token), draw.now_ms.saturating_add(life)),
-        (None, None) => return Err(unreadable("the server gives no refresh token, and does not say when its token ends")),
+        (None, None) => {
+            return Err(unreadable("the server gives no refresh token, and does not say when its token ends"));
+        }
     };
     Ok(Login {
         token_url: settings.token_url.clone(),
@@ -205,12 +207,14 @@ pub(super) fn mint<'a>(
 /// The one token of a login that has no other: handed out as it is, or not at all.
 fn only_token(login: &Login, asked: &[String], draw: &Draw) -> Result<Issued, Failure> {
     let token = login.access_token.as_ref().filter(|_| login.ends_ms > draw.now_ms);
-    let token = token.ok_or_else(|| Failure::Login("its token has ended, and the server gave none to renew it".into()))?;
+    let token =
+        token.ok_or_else(|| Failure::Login("its token has ended, and the server gave none to renew it".into()))?;
     let mut rights: Vec<&String> = login.scopes.iter().filter(|scope| *scope != OFFLINE).collect();
     rights.sort_unstable();
     if !asked.is_empty() && !rights.iter().copied().eq(asked) {
         return Err(Failure::Narrow(
-            "the server gave one token for all that was agreed to, and no way to narrow it; ask for exactly that".into(),
+            "the server gave one token for all that was agreed to, and no way to narrow it; ask for exactly that"
+                .into(),
         ));
     }
     Ok(Issued::token(Secret::take_string(token.clone()), login.ends_ms))
@@ -251,7 +255,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        issuer::{oauth::tests::{DRAW, answer, fields, settings}, tests::nobody},
+        issuer::{
+            oauth::tests::{DRAW, answer, fields, settings},
+            tests::nobody,
+        },
         scope::Wanted,
     };
 
@@ -295,7 +302,9 @@ mod tests {
         let gone = (step.then)(&answer(400, &json!({ "error": "invalid_grant" })), &DRAW);
         assert!(matches!(gone, Err(Failure::Login(_))));
         let more = "x:a,c".parse::<Wanted>().unwrap();
-        assert!(matches!(mint(&settings, order(&more), &credential, &DRAW), Err(Failure::Login(what)) if what.contains('c')));
+        assert!(
+            matches!(mint(&settings, order(&more), &credential, &DRAW), Err(Failure::Login(what)) if what.contains('c'))
+        );
         for other in [
             Settings { token_url: "https://evil/token".into(), ..public() },
             Settings { client_id: "other".into(), ..public() },

@@ -5,8 +5,11 @@
 //! person signs in, and `login` is what is left of that. Pure, like all of `issuer`.
 
 pub mod authorize;
+mod details;
 pub mod device;
 pub mod discovery;
+pub mod exchange;
+mod inspect;
 pub mod login;
 pub mod register;
 mod request;
@@ -19,8 +22,8 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use self::login::Login;
-use super::{Credential, Draw, Failure, Issued, Issuer, Limits, Narrowed, Next, Order, form::Form};
+use self::{exchange::Exchange, login::Login};
+use super::{Credential, Draw, Failure, Inspection, Issued, Issuer, Limits, Narrowed, Next, Order, form::Form};
 use crate::{
     policy::RELEASE,
     scope::{Scope, Wanted, any_resource},
@@ -72,6 +75,12 @@ pub struct Settings {
     /// sign the person out: without this, tokens of a login live to their end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoke_access_tokens: bool,
+    /// A token is exchanged for another one before it is handed out (RFC 8693).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Exchange>,
+    /// What is asked for beside scopes (RFC 9396): a JSON array as text, in which `{resource}` is the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<String>,
     /// The revocation endpoint's URL (RFC 7009); without it a token lives to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_url: Option<String>,
@@ -168,6 +177,12 @@ impl Issuer for Settings {
         let named = |name: &String| name.parse::<Scope>().is_ok() && name != RELEASE && !name.ends_with('*');
         let odd = !self.scopes.keys().all(named);
         match self.flow {
+            _ if self.authorization_details.as_ref().is_some_and(|text| details::read(text, "r").is_none()) => {
+                Some("authorization_details is no JSON array of objects that each have a type (RFC 9396)".into())
+            }
+            Flow::Login if self.authorization_details.is_some() => {
+                Some("authorization_details go with a client's own right, and a person signs in here".into())
+            }
             _ if odd => Some("a name under scopes is no scope; write it like contacts:read".into()),
             Flow::Login if self.authorization_url.is_none() && self.device_url.is_none() => {
                 Some("a login needs an authorization_url or a device_url".into())
@@ -181,6 +196,7 @@ impl Issuer for Settings {
 
     fn check(&self, what: &Wanted) -> Result<(), Failure> {
         self.server_scopes(what)?;
+        self.details(what)?;
         self.indicator(what).map(drop)
     }
 
@@ -199,10 +215,13 @@ impl Issuer for Settings {
         draw: &Draw,
     ) -> Result<Next<'a, Issued>, Failure> {
         if self.flow == Flow::Login {
-            return login::mint(self, order, credential.stored()?, draw);
+            let secret = Login::open(self, credential.stored()?)?.client_secret();
+            let first = login::mint(self, order, credential.stored()?, draw)?;
+            return exchange::after(self, order, secret, first, draw);
         }
         let call = self.request(&order, credential.stored()?, draw)?;
-        Ok(Next::call(call, move |answer, draw| self.read(&order, answer, draw).map(Next::Done)))
+        let first = Next::call(call, move |answer, draw| self.read(&order, answer, draw).map(Next::Done));
+        exchange::after(self, order, credential.stored()?.clone(), first, draw)
     }
 
     fn revoke<'a>(
@@ -220,8 +239,27 @@ impl Issuer for Settings {
         form.add("token", token.expose());
         form.add("token_type_hint", b"access_token");
         let call = self.call(url, form, &secret, draw)?;
-        // Also for a token that the server does not know (RFC 7009 section 2.2).
-        Ok(Some(Next::call(call, |answer, _| Ok(Next::Done(answer.status() == StatusCode::OK)))))
+        Ok(Some(Next::call(call, move |answer, draw| {
+            // Also for a token that the server does not know (RFC 7009 section 2.2).
+            if answer.status() != StatusCode::OK {
+                return Ok(Next::Done(false));
+            }
+            inspect::is_over(self, token, &secret, draw)
+        })))
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        handle: &'a Secret,
+        credential: &'a Credential,
+        draw: &Draw,
+    ) -> Result<Option<Next<'a, Inspection>>, Failure> {
+        let secret = match self.flow {
+            Flow::ClientCredentials => credential.stored()?.clone(),
+            Flow::Login => Login::open(self, credential.stored()?)?.client_secret(),
+        };
+        let call = inspect::request(self, handle, &secret, draw)?;
+        Ok(call.map(|call| Next::call(call, |answer, _| inspect::read(answer).map(Next::Done))))
     }
 }
 
@@ -267,6 +305,7 @@ impl Settings {
                     _ => Err(Failure::Narrow("each of its tokens is for one resource; name it: @RESOURCE".into())),
                 }
             }
+            None if self.authorization_details.as_ref().is_some_and(|text| text.contains("{resource}")) => Ok(None),
             fixed if every => Ok(fixed.clone()),
             _ => Err(Failure::Narrow(
                 "its tokens cannot be narrowed to a resource: the config has no `resource` for it".into(),

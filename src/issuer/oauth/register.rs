@@ -139,8 +139,12 @@ mod tests {
     fn a_registration_is_what_the_server_made_of_it() {
         let read = |status: u16, body: Value| read(&server(&["none"]), &answer(status, &body));
         let plain = read(201, json!({ "client_id": "c" })).unwrap();
-        assert_eq!((plain.client_id.as_str(), plain.auth, plain.issuer.as_str()), ("c", ClientAuth::None, "https://as"));
-        let body = json!({ "client_id": "c", "client_secret": "s", "token_endpoint_auth_method": "client_secret_post" });
+        assert_eq!(
+            (plain.client_id.as_str(), plain.auth, plain.issuer.as_str()),
+            ("c", ClientAuth::None, "https://as")
+        );
+        let body =
+            json!({ "client_id": "c", "client_secret": "s", "token_endpoint_auth_method": "client_secret_post" });
         assert_eq!(read(200, body).unwrap().auth, ClientAuth::ClientSecretPost);
         for odd in [
             json!({}),

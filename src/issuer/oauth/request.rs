@@ -33,6 +33,9 @@ impl Settings {
         if let Some(indicator) = self.indicator(order.what)? {
             form.add("resource", indicator.as_bytes());
         }
+        if let Some(details) = self.details(order.what)? {
+            form.add("authorization_details", details.to_string().as_bytes());
+        }
         self.call(&self.token_url, form, credential, draw)
     }
 

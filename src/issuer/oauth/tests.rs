@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{request::ASSERTION_TYPE, *};
-use crate::issuer::{jws::tests::{new_key, verified}, tests::nobody};
+use crate::issuer::{
+    jws::tests::{new_key, verified},
+    tests::nobody,
+};
 
 pub(super) const DRAW: Draw = Draw { now_ms: 1_000_000_500, nonce: [7; 16] };
 
@@ -89,8 +92,7 @@ fn a_scope_that_is_left_out_is_trusted_only_where_the_config_says_so() {
 #[test]
 fn exactly_what_was_asked_is_a_token_and_nothing_else() {
     let what: Wanted = "crm:a,b@r".parse().unwrap();
-    let read =
-        |body: Value| settings(ClientAuth::ClientSecretBasic).read(&order(&what), &answer(200, &body), &DRAW);
+    let read = |body: Value| settings(ClientAuth::ClientSecretBasic).read(&order(&what), &answer(200, &body), &DRAW);
     let good = json!({ "access_token": "t", "token_type": "bearer", "expires_in": 60, "scope": "b a" });
     let with = |name: &str, value: Value| {
         let mut body = good.clone();
@@ -150,8 +152,6 @@ fn what_cannot_be_said_is_refused_before_it_is_sent() {
     assert!(plain.check(&"crm:a".parse().unwrap()).is_ok());
     assert!(matches!(plain.check(&"crm:a@r".parse().unwrap()), Err(Failure::Narrow(_))));
     let named = Settings { scopes: BTreeMap::from([("read".into(), "https://x/read offline".into())]), ..plain };
-    assert!(
-        named.check(&"crm:read".parse().unwrap()).is_ok() && named.check(&"crm:write".parse().unwrap()).is_err()
-    );
+    assert!(named.check(&"crm:read".parse().unwrap()).is_ok() && named.check(&"crm:write".parse().unwrap()).is_err());
     assert_eq!(named.server_scopes(&"crm:read".parse().unwrap()).unwrap(), ["https://x/read", "offline"]);
 }

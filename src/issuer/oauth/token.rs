@@ -74,6 +74,12 @@ impl Settings {
                 return Err("it may do less than was asked: the server dropped a scope".into());
             }
         }
+        // Section 7 of RFC 9396: what was granted is in the answer, and may be less or more than what was asked.
+        if let Some(details) = self.details(order.what).unwrap_or_default()
+            && members.get("authorization_details") != Some(&details)
+        {
+            return Err("its authorization details are not the ones that were asked for".into());
+        }
         let life = match members.get("expires_in") {
             Some(Value::String(digits)) => digits.parse().ok(),
             Some(number) => number.as_i64(),
@@ -104,9 +110,9 @@ impl Settings {
             }
             // RFC 8628 section 3.5.
             Some("expired_token") => Failure::Login("the code was not entered in time (expired_token)".into()),
-            Some("unauthorized_client") => Failure::Administrator(
-                "the client may not ask for tokens in this way (unauthorized_client)".into(),
-            ),
+            Some("unauthorized_client") => {
+                Failure::Administrator("the client may not ask for tokens in this way (unauthorized_client)".into())
+            }
             Some("access_denied") => Failure::Administrator("access_denied".into()),
             Some("invalid_scope") => Failure::Administrator(
                 "this client has not all of the scopes that were asked for (invalid_scope)".into(),
@@ -119,9 +125,7 @@ impl Settings {
                 Failure::Settings("the server calls the request invalid (invalid_request)".into())
             }
             _ if status == StatusCode::UNAUTHORIZED => Failure::Credential(format!("it answered {status}")),
-            _ if status == StatusCode::NOT_FOUND => {
-                Failure::Settings(format!("there is no such endpoint ({status})"))
-            }
+            _ if status == StatusCode::NOT_FOUND => Failure::Settings(format!("there is no such endpoint ({status})")),
             _ => Failure::Administrator(format!("it answered {status}, and no reason that OAuth knows")),
         }
     }
