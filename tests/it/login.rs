@@ -50,12 +50,14 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
-fn pair(pairs: &str, name: &str) -> String {
+/// A value among these pairs.
+pub fn pair(pairs: &str, name: &str) -> String {
     let found = pairs.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
     decoded(found.unwrap_or_default())
 }
 
-fn field(seen: &Seen, name: &str) -> String {
+/// A value of a form that was sent.
+pub fn field(seen: &Seen, name: &str) -> String {
     pair(std::str::from_utf8(&seen.body).unwrap(), name)
 }
 
@@ -164,7 +166,7 @@ fn agreed(url: &str, server: &Server) -> String {
 }
 
 /// Sends a redirect's query to where the attempt listens, under this host; the status.
-fn redirect(url: &str, query: &str, host: Option<&str>) -> u16 {
+pub fn redirect(url: &str, query: &str, host: Option<&str>) -> u16 {
     let to = pair(url.split_once('?').unwrap().1, "redirect_uri");
     let (own, path) = to.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(own).unwrap();

@@ -37,6 +37,7 @@ mod helper_tools;
 mod login;
 mod made_up;
 mod mcp;
+mod mcp_login;
 mod mcp_remote;
 mod mcp_serve;
 mod mint;
