@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Value, json};
+
 use super::{request::ASSERTION_TYPE, *};
 use crate::issuer::{
+    Call,
     jws::tests::{new_key, verified},
     tests::nobody,
 };
