@@ -123,6 +123,7 @@ operations! {
     "mint" "POST" "/v1/mint" (lease::Mint) -> lease::Minted: "Issues a token, or narrows one.";
     "lease_list" "GET" "/v1/leases" () -> List<lease::Lease>: "Leases, newest first.";
     "lease_show" "GET" "/v1/leases/{id}" () -> lease::Lease: "One lease.";
+    "lease_prove" "POST" "/v1/leases/{id}/proof" (lease::Prove) -> lease::Proved: "Proves one request with a token that is bound to a key (DPoP).";
     "lease_inspect" "POST" "/v1/leases/{id}/inspect" () -> lease::Inspected: "What the issuer's own server says of a lease's token.";
     "lease_revoke" "POST" "/v1/leases/{id}/revoke" () -> lease::Revoked: "Ends a lease and all that was narrowed from it.";
     "revoke" "POST" "/v1/revoke" (lease::Revoke) -> lease::Revoked: "Ends the lease of a token (RFC 7009).";

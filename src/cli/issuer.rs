@@ -127,6 +127,9 @@ pub struct OAuth {
     /// The service that the exchanged token is for, by the server's name for it
     #[arg(long, value_name = "NAME", requires = "exchange")]
     exchange_audience: Option<String>,
+    /// Bind each token to a key of its own (RFC 9449); it is used by `mcp bridge`, or with `hallpass lease prove`
+    #[arg(long)]
+    dpop: bool,
     /// What is asked for beside scopes (RFC 9396): a JSON array, in which {resource} is the resource
     #[arg(long, value_name = "JSON")]
     authorization_details: Option<String>,
@@ -305,6 +308,7 @@ fn oauth(cx: &Context, a: OAuth) -> Result<AddIssuer> {
     settings.introspection_url = a.introspection_url.or(settings.introspection_url);
     settings.exchange =
         a.exchange.then(|| oauth::exchange::Exchange { audience: a.exchange_audience, ..Default::default() });
+    settings.dpop = a.dpop;
     settings.authorization_details = a.authorization_details;
     settings.audience = a.audience.or(settings.audience);
     settings.kid = a.kid;

@@ -175,6 +175,7 @@ async fn route(
         ("POST", ["mint"]) => json(&mint::mint(state, caller, call.json()?).await?),
         ("GET", ["leases"]) => json(&lease::list(state)?),
         ("GET", ["leases", id]) => json(&lease::show(state, id)?),
+        ("POST", ["leases", id, "proof"]) => json(&native::prove(state, caller, id, &call.json()?)?),
         ("POST", ["leases", id, "inspect"]) => json(&native::inspect(state, caller, id).await?),
         ("POST", ["leases", id, "revoke"]) => json(&lease::revoke(state, caller, id)?),
         ("POST", ["revoke"]) => json(&lease::revoke_token(state, call.json()?)?),

@@ -170,12 +170,14 @@ pub struct Issued {
     pub ends_ms: i64,
     /// What ends it early, where that is not the token itself: an accessor, a lease's id.
     pub handle: Option<Secret>,
+    /// The key that it is bound to, where it is worth nothing without one (PKCS #8). It is not handed out.
+    pub key: Option<Secret>,
 }
 
 impl Issued {
     /// One token that is all there is.
     pub fn token(token: Secret, ends_ms: i64) -> Self {
-        Self { token, parts: BTreeMap::new(), ends_ms, handle: None }
+        Self { token, parts: BTreeMap::new(), ends_ms, handle: None, key: None }
     }
 
     /// What it is revoked by.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use tokio::sync::Mutex;
 
 use super::{challenge::Challenge, endpoint::HeaderRule, task::OwnTask};
@@ -18,6 +18,7 @@ use crate::{
     api::{
         Done,
         helper::{Given, HelperAnswer, HelperRequest},
+        lease::{Prove, Proved},
         login::Challenged,
         mcp::McpServer,
         problem::Code,
@@ -38,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub struct Fresh {
     /// The header; none where nothing is configured.
     pub header: Option<(HeaderName, HeaderValue)>,
+    /// The lease, where the token is bound to a key: each request needs a proof then.
+    bound: Option<String>,
     number: u64,
 }
 
@@ -122,6 +125,22 @@ impl Source {
         let text = format!("the MCP server {} wants more than its token may do{more}", self.server);
         Err(Error::new(Code::UpstreamForbidden, crate::principal::printable(&text))
             .hint(format!("if it shall have that: hallpass mcp login {}", self.server)))
+    }
+
+    /// The proof of one request, where its token is bound to a key (RFC 9449).
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub async fn proof(&self, fresh: &Fresh, method: &Method, nonce: Option<String>) -> Result<Option<HeaderValue>> {
+        let Some(lease) = fresh.bound.clone() else { return Ok(None) };
+        let request = Prove { method: method.to_string(), url: self.place.clone(), nonce };
+        let paths = self.paths.clone();
+        let question = move || -> Result<Proved> {
+            Client::connect(&paths, true)?.post(&format!("/v1/leases/{}/proof", segment(&lease)), &request)
+        };
+        let answer = tokio::task::spawn_blocking(question).await;
+        let answer = answer.map_err(|_| Error::internal("the question to the daemon broke off"))??;
+        HeaderValue::from_str(&answer.proof).map(Some).map_err(|_| Error::internal("a proof that fits no header"))
     }
 
     /// Tells the daemon what the server wants, and looks whether the config wants something else than before.
@@ -210,7 +229,9 @@ impl Source {
         let answer = answer.await.map_err(|_| Error::internal("the question to the daemon broke off"))??;
         kept.number += 1;
         let (header, life) = self.header_of(&want, &answer)?;
-        let fresh = Fresh { header: Some(header), number: kept.number };
+        let bound = answer.header.as_ref().is_some_and(|header| header.prefix == "DPoP ");
+        let bound = answer.lease.clone().filter(|_| bound);
+        let fresh = Fresh { header: Some(header), bound, number: kept.number };
         kept.held = Some((fresh.clone(), Instant::now() + life));
         Ok(fresh)
     }

@@ -138,6 +138,61 @@ fn a_bridge_takes_a_sign_in_up_and_asks_for_more_when_the_server_does() {
     }
 }
 
+/// A server and its authorization server that bind tokens to keys (RFC 9449), and both want a nonce.
+fn binding(seen: &Seen) -> String {
+    let header = |name: &str| seen.head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let nonce = |error: &str| format!("dpop-nonce: n1\r\nwww-authenticate: DPoP error=\"{error}\"\r\n");
+    let Some(proof) = header("dpop:") else { return answer("401 Unauthorized", &nonce("invalid_token"), &json!({})) };
+    let claims =
+        base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, proof.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let path = seen.head.split(' ').nth(1).unwrap();
+    assert_eq!(claims["htm"], "POST");
+    assert!(claims["htu"].as_str().unwrap().ends_with(path), "{claims}");
+    if claims["nonce"] != "n1" {
+        let status = if path == "/token" { "400 Bad Request" } else { "401 Unauthorized" };
+        return answer(status, &nonce("use_dpop_nonce"), &json!({ "error": "use_dpop_nonce" }));
+    }
+    if path == "/token" {
+        return answer(
+            "200 OK",
+            "",
+            &json!({ "access_token": "at-bound", "token_type": "DPoP", "expires_in": 600, "scope": "a" }),
+        );
+    }
+    assert_eq!(header("authorization:"), Some("DPoP at-bound"));
+    // The SHA-256 of the token.
+    assert_eq!(claims["ath"].as_str().unwrap().len(), 43);
+    let said: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    answer("200 OK", "", &json!({ "jsonrpc": "2.0", "id": said["id"], "result": { "ok": true } }))
+}
+
+#[test]
+fn a_bridge_proves_each_request_with_a_token_that_is_bound_to_a_key() {
+    let remote = Upstream::judging(binding);
+    let own = format!("http://127.0.0.1:{}", remote.port);
+    let home = Home::started();
+    home.run(["credential", "add", "far"], &random()).ok();
+    home.does(&format!(
+        "issuer add oauth far --token-url {own}/token --client-id me --dpop --resource {own}/mcp --allow-private"
+    ));
+    home.does(&format!("mcp add far {own}/mcp --want far:a"));
+    home.does("grant add mcp-far far:a");
+    let mut peer = Peer::start(&home, "bridge far");
+    for id in 1..3 {
+        assert_eq!(peer.call(id, "ping", json!({}))["result"]["ok"], true);
+    }
+    let proofs: std::collections::HashSet<_> = remote
+        .seen()
+        .iter()
+        .filter_map(|seen| seen.head.lines().find_map(|line| line.strip_prefix("dpop:").map(ToOwned::to_owned)))
+        .collect();
+    assert_eq!(proofs.len(), remote.seen().len(), "each request has a proof of its own");
+    let lease = home.json("lease list")["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(peer.end(), 0);
+    home.fails(&format!("lease prove {lease} --url {own}/mcp"), 1, "not_found");
+}
+
 #[test]
 fn a_token_for_one_server_is_sent_to_no_other() {
     let (remote, other) = (Remote::start(), Remote::start());

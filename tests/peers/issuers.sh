@@ -140,6 +140,24 @@ hallpass lease revoke "$lease" >/dev/null
 wait_for "the revocation at the server" is_over "$token"
 ok "token exchange: the second token is for one scope and one resource; issuer inspect says so, and it is over with its lease"
 
+# Bound to a key (RFC 9449): the server wants its nonce in the proof, binds the token, and what hallpass signs with that key is
+# what a server would take.
+hallpass credential add bound <"$work/keys/client" >/dev/null
+hallpass issuer add oauth bound --issuer "$server" --client-id by-dpop --dpop --resource 'https://api.acme.dev/{resource}' \
+  --allow-private >/dev/null || fail "issuer add bound"
+hallpass grant add bot bound:notes:read@web --ttl 5m >/dev/null
+hallpass mint bound:notes:read@web --as bot --json >"$work/minted.json" || fail "mint with DPoP"
+token=$(jq -r .access_token "$work/minted.json") lease=$(jq -r .lease "$work/minted.json")
+[ "$(jq -r .token_type "$work/minted.json")" = DPoP ] || fail "a bound token is called a bearer token"
+bound=$(introspect "$token" | jq -r .cnf.jkt)
+proof=$(hallpass lease prove "$lease" --method POST --url 'https://api.acme.dev/web/notes?x=1') || fail "lease prove"
+node "$here/issuers_dpop.mjs" "$proof" "$token" "$bound" POST https://api.acme.dev/web/notes || fail "the proof does not hold"
+[ "$proof" != "$(hallpass lease prove "$lease" --method POST --url 'https://api.acme.dev/web/notes?x=1')" ] || fail "a proof came twice"
+hallpass lease revoke "$lease" >/dev/null
+wait_for "the revocation at the server" is_over "$token"
+if hallpass lease prove "$lease" --url https://api.acme.dev/web >/dev/null 2>&1; then fail "proved after the end"; fi
+ok "DPoP: bound to a key that stays here, with the server's nonce; its proofs hold, and end with the lease"
+
 # Registered by the server itself (RFC 7591), under this server's name.
 hallpass issuer add oauth self --issuer "$server" --login --login-scope offline_access --scope notes:read=notes:read \
   --resource https://api.acme.dev/web --allow-private >/dev/null || fail "issuer add self"

@@ -3,6 +3,7 @@
 // are worth is asked of its own introspection endpoint. The person agrees to everything.
 //
 //   node issuers_oidc.mjs PORT_FILE SECRET_FILE PUBLIC_JWK_FILE
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -71,6 +72,7 @@ server.listen(0, '127.0.0.1', () => {
         redirect_uris: ['http://127.0.0.1/callback'], response_types: ['code'],
         scope: 'openid offline_access notes:read notes:write',
       },
+      client('by-dpop', 'client_secret_basic', { client_secret: secret, dpop_bound_access_tokens: true }),
       client('by-exchange', 'client_secret_basic', {
         client_secret: secret, grant_types: ['client_credentials', EXCHANGE],
       }),
@@ -86,6 +88,8 @@ server.listen(0, '127.0.0.1', () => {
       devInteractions: { enabled: false },
       deviceFlow: { enabled: true },
       registration: { enabled: true },
+      // Its nonce is wanted in every proof.
+      dPoP: { enabled: true, nonceSecret: crypto.randomBytes(32), requireNonce: () => true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{
         SecretText,
-        lease::{Inspected, Minted},
+        lease::{Inspected, Minted, Prove, Proved},
         problem::Code,
     },
     audit::{Decision, Record},
@@ -25,7 +25,10 @@ use crate::{
     daemon::state::{Call, State, callers::Caller, leases::Given},
     error::{Error, Result},
     identity,
-    issuer::{self, Credential, Draw, Failure, Issued, Native, Next, Proof, Who},
+    issuer::{
+        self, Credential, Draw, Failure, Issued, Native, Next, Proof, Who,
+        oauth::dpop::{self, Asked},
+    },
     lease::{Lease, Upstream},
     policy::Terms,
     secret::Secret,
@@ -147,6 +150,9 @@ async fn keep(
             text.map(SecretText::new)
         };
         let parts = issued.parts.iter().map(|(name, part)| Ok((name.clone(), text(part)?))).collect::<Result<_>>()?;
+        if let Some(key) = &issued.key {
+            state.held.bind(id, key.clone(), dpop::hash(&issued.token));
+        }
         let (given, hash) = (Given { token: text(&issued.token)?, parts }, token::hash_of(issued.token.expose()));
         let minted = mint::hand_out(state, Some(caller), order, lease, &given, hash, now)?;
         if let Some(key) = key {
@@ -154,6 +160,9 @@ async fn keep(
         }
         Ok(minted)
     });
+    if handed.is_err() {
+        state.held.unbind(id);
+    }
     if handed.is_err() && revocable {
         state.let_go(id)?;
     }
@@ -392,6 +401,24 @@ pub async fn inspect(state: &State, caller: &Caller, lease: &str) -> Result<Insp
         audience: found.audience,
         expires_at: found.ends_ms.map(super::rfc3339),
     })
+}
+
+/// Proves one request with the token of a lease, for whoever may use that lease.
+pub fn prove(state: &State, caller: &Caller, lease: &str, request: &Prove) -> Result<Proved> {
+    let identity = state.identify(caller, None)?;
+    let live = state.leases.borrow().by_id(lease).map(|live| live.lease.clone());
+    let live = live.ok_or_else(|| super::not_found("lease that holds", lease, "hallpass lease list"))?;
+    live.check(sys::now()).map_err(|e| Error::new(Code::TokenRevoked, e.to_string()).hint("mint a new one"))?;
+    super::task::may_touch(&identity, &live.principal, live.task.as_deref())?;
+    let (key, token) = state.held.key(lease).ok_or_else(|| {
+        Error::new(Code::InvalidValue, "the token of this lease is bound to no key that hallpass has")
+            .hint("it is used as it is; one that was bound before a restart is minted anew")
+    })?;
+    let draw = Draw { now_ms: sys::now().wall_ms, nonce: state.random()? };
+    let asked =
+        Asked { method: &request.method, url: &request.url, nonce: request.nonce.as_deref(), token: Some(&token) };
+    let proof = dpop::proof(&key, &asked, &draw).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Proved { proof })
 }
 
 /// What the issuer is asked with, waiting for whoever is exchanging it.

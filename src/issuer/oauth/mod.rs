@@ -8,6 +8,7 @@ pub mod authorize;
 mod details;
 pub mod device;
 pub mod discovery;
+pub mod dpop;
 pub mod exchange;
 mod inspect;
 pub mod login;
@@ -78,6 +79,10 @@ pub struct Settings {
     /// A token is exchanged for another one before it is handed out (RFC 8693).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Exchange>,
+    /// Tokens are bound to a key of their own (RFC 9449): they are used with a proof of each request, by `mcp bridge` or with
+    /// `hallpass lease prove`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dpop: bool,
     /// What is asked for beside scopes (RFC 9396): a JSON array as text, in which `{resource}` is the resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_details: Option<String>,
@@ -180,6 +185,9 @@ impl Issuer for Settings {
             _ if self.authorization_details.as_ref().is_some_and(|text| details::read(text, "r").is_none()) => {
                 Some("authorization_details is no JSON array of objects that each have a type (RFC 9396)".into())
             }
+            _ if self.dpop && (self.flow == Flow::Login || self.exchange.is_some()) => {
+                Some("dpop goes with a client's own right, and with tokens that are not exchanged".into())
+            }
             Flow::Login if self.authorization_details.is_some() => {
                 Some("authorization_details go with a client's own right, and a person signs in here".into())
             }
@@ -218,6 +226,9 @@ impl Issuer for Settings {
             let secret = Login::open(self, credential.stored()?)?.client_secret();
             let first = login::mint(self, order, credential.stored()?, draw)?;
             return exchange::after(self, order, secret, first, draw);
+        }
+        if self.dpop {
+            return dpop::mint(self, order, credential.stored()?.clone(), draw);
         }
         let call = self.request(&order, credential.stored()?, draw)?;
         let first = Next::call(call, move |answer, draw| self.read(&order, answer, draw).map(Next::Done));

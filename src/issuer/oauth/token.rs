@@ -50,8 +50,9 @@ impl Settings {
         agreed: Option<&[String]>,
         draw: &Draw,
     ) -> Result<i64, String> {
-        if !text(members, "token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
-            return Err("it is no bearer token".into());
+        let kind = if self.dpop { "DPoP" } else { "Bearer" };
+        if !text(members, "token_type").is_some_and(|said| said.eq_ignore_ascii_case(kind)) {
+            return Err(format!("it is no {} token", kind.replace("Bearer", "bearer")));
         }
         let said = members.get("scope");
         let asked = self.server_scopes(order.what).unwrap_or_default();
