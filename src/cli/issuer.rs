@@ -1,12 +1,14 @@
 //! `hallpass issuer`: how credentials become tokens.
 
+mod federation;
+mod wizard;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     context::Context,
-    output::safe,
     table::{Rows, facts},
     when,
 };
@@ -19,6 +21,7 @@ use crate::{
     client::segment,
     error::{Error, Result},
     issuer::{Narrowed, Native, github_app, oauth},
+    scope::Wanted,
 };
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +36,11 @@ pub enum Verb {
     /// Add an issuer whose own server mints
     #[command(subcommand)]
     Add(Box<Add>),
+    /// Mint one token, which nobody gets, to see whether there is one
+    Test {
+        /// ISSUER:SCOPE or ISSUER:SCOPE@RESOURCE
+        what: Wanted,
+    },
     /// Remove an issuer; its credential stays
     Remove {
         /// Its name
@@ -46,6 +54,22 @@ pub enum Add {
     Oauth(OAuth),
     /// A GitHub App's installation: tokens for named repositories and permissions
     GithubApp(GithubApp),
+    /// Anthropic, by this device's identity
+    Anthropic(federation::Anthropic),
+    /// OpenAI, by this device's identity
+    #[command(name = "openai")]
+    OpenAi(federation::OpenAi),
+    /// OpenRouter, by this device's identity
+    #[command(name = "openrouter")]
+    OpenRouter(federation::OpenRouter),
+    /// Google Cloud, by this device's identity
+    Gcp(federation::Gcp),
+    /// AWS: a role's credentials, by an access key or by this device's identity
+    Aws(federation::Aws),
+    /// OpenBao or Vault: tokens with fewer policies, or dynamic secrets
+    Vault(federation::Vault),
+    /// Assertions of this device, for an SDK that exchanges them itself
+    Assertion(federation::Assertion),
 }
 
 #[derive(Debug, Args)]
@@ -130,21 +154,36 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::List => cx.get("/v1/issuers", render_list),
         Verb::Show { name } => cx.get(&format!("/v1/issuers/{}", segment(&name)), render),
         Verb::Add(kind) => {
-            let body = match *kind {
-                Add::Oauth(a) => oauth(a)?,
-                Add::GithubApp(a) => github_app(a),
+            let (body, tried) = match *kind {
+                Add::Oauth(a) => (oauth(a)?, None),
+                Add::GithubApp(a) => (github_app(a), None),
+                Add::Anthropic(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
+                Add::OpenAi(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
+                Add::OpenRouter(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
+                Add::Gcp(a) => tried(a.common.wizard, "cloud:read".into(), a.body(cx)?),
+                Add::Aws(a) => (a.body(cx)?, None),
+                Add::Vault(a) => (a.body(cx)?, None),
+                Add::Assertion(a) => (a.body(cx)?, None),
             };
-            cx.post("/v1/issuers", &body, |issuer: &Issuer| {
-                let name = safe(&issuer.name);
-                format!(
-                    "issuer {name} is added\n\nhallpass grant add PRINCIPAL '{name}:SCOPE' says who may ask it for what"
-                )
-            })
+            let code = cx.post("/v1/issuers", &body, wizard::added)?;
+            match tried {
+                Some(what) => wizard::test(cx, what?),
+                None => Ok(code),
+            }
         }
+        Verb::Test { what } => wizard::test(cx, what),
         Verb::Remove { name } => {
             cx.delete(&format!("/v1/issuers/{}", segment(&name)), |_: &Done| format!("issuer {name} is removed"))
         }
     }
+}
+
+/// What a wizard tries once the issuer is there.
+fn tried(wizard: bool, scope: String, body: AddIssuer) -> (AddIssuer, Option<Result<Wanted>>) {
+    let what = format!("{}:{scope}", body.name);
+    let parsed = || what.parse().map_err(|_| Error::new(Code::Usage, format!("{what:?} is no scope")));
+    let tried = wizard.then(parsed);
+    (body, tried)
 }
 
 fn oauth(a: OAuth) -> Result<AddIssuer> {
@@ -214,7 +253,8 @@ fn narrowed(issuer: &Issuer) -> String {
         let all = [("scope", narrows.scope), ("resource", narrows.resource), ("life", narrows.life)];
         all.into_iter().filter(|(_, by)| *by == what).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
     };
-    let parts = [("for each token", Narrowed::Token), ("at the issuer, for all", Narrowed::Issuer), ("never", Narrowed::Never)];
+    let parts =
+        [("for each token", Narrowed::Token), ("at the issuer, for all", Narrowed::Issuer), ("never", Narrowed::Never)];
     let parts = parts.into_iter().map(|(text, by)| (text, of(by))).filter(|(_, names)| !names.is_empty());
     parts.map(|(text, names)| format!("{names}: {text}")).collect::<Vec<_>>().join("; ")
 }

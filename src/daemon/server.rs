@@ -77,8 +77,8 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, env, grant, helper, issuer, lease, lock, mcp, mint, principal, quarantine, render,
-        revoke_upstream, route, status, task, trust, watch,
+        adopt, approve, credential, env, grant, helper, identity, issuer, lease, lock, mcp, mint, principal,
+        quarantine, render, revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -136,8 +136,13 @@ async fn route(
         ("DELETE", ["grants", id]) => json(&grant::remove(state, caller, id)?),
         ("POST", ["grants", "explain"]) => json(&grant::explain(state, caller, call.json()?)?),
 
+        ("GET", ["identity"]) => json(&identity::show(state).await?),
+        ("POST", ["identity"]) => json(&identity::init(state, caller, call.json()?).await?),
+        ("POST", ["identity", "rotate"]) => json(&identity::rotate(state, caller, call.json()?).await?),
+        ("POST", ["identity", "certificate"]) => json(&identity::certificate(state, caller, call.json()?).await?),
         ("GET", ["issuers"]) => json(&issuer::list(state)),
         ("POST", ["issuers"]) => json(&issuer::add(state, caller, call.json()?)?),
+        ("POST", ["issuers", "test"]) => json(&issuer::test(state, caller, call.json()?).await?),
         ("GET", ["issuers", name]) => json(&issuer::show(state, name)?),
         ("DELETE", ["issuers", name]) => json(&issuer::remove(state, caller, name).await?),
 

@@ -30,13 +30,13 @@ mod upload;
 mod upstream;
 mod websocket;
 
-use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, future::Future, rc::Rc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::problem::Code,
+    api::{SecretText, problem::Code},
     error::Error,
     policy::bounds::Bounds,
     principal::Kind,
@@ -95,6 +95,8 @@ pub struct HandedOver {
     pub secret: Secret,
     /// The user name that goes with it.
     pub username: Option<String>,
+    /// What belongs to it, where an issuer gave several strings.
+    pub parts: BTreeMap<String, SecretText>,
     /// When the token ends that it was asked with, Unix milliseconds.
     pub expires_ms: i64,
 }

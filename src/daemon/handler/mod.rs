@@ -6,6 +6,7 @@ pub mod credential;
 pub mod env;
 pub mod grant;
 pub mod helper;
+pub mod identity;
 pub mod issuer;
 pub mod lease;
 pub mod lock;
