@@ -66,6 +66,8 @@ pub enum Add {
     Gcp(federation::Gcp),
     /// AWS: a role's credentials, by an access key or by this device's identity
     Aws(federation::Aws),
+    /// Microsoft Entra: an application's token, by this device's certificate
+    Entra(federation::Entra),
     /// OpenBao or Vault: tokens with fewer policies, or dynamic secrets
     Vault(federation::Vault),
     /// Assertions of this device, for an SDK that exchanges them itself
@@ -162,6 +164,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
                 Add::OpenRouter(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
                 Add::Gcp(a) => tried(a.common.wizard, "cloud:read".into(), a.body(cx)?),
                 Add::Aws(a) => (a.body(cx)?, None),
+                Add::Entra(a) => (a.body(cx)?, None),
                 Add::Vault(a) => (a.body(cx)?, None),
                 Add::Assertion(a) => (a.body(cx)?, None),
             };
@@ -262,7 +265,8 @@ fn narrowed(issuer: &Issuer) -> String {
 fn render(issuer: &Issuer) -> String {
     let life = match (issuer.least_seconds, issuer.most_seconds) {
         (Some(least), Some(most)) if least == most => format!("{}, always", when::length(least)),
-        (_, Some(most)) => format!("up to {}", when::length(most)),
+        (Some(least), Some(most)) => format!("{} to {}", when::length(least), when::length(most)),
+        (None, Some(most)) => format!("up to {}", when::length(most)),
         _ if issuer.host.is_some() => "its server decides".into(),
         _ => "it does not end".into(),
     };

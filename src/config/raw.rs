@@ -109,6 +109,7 @@ struct RawIssuer {
     openrouter: Option<Spanned<crate::issuer::openrouter::Settings>>,
     gcp: Option<Spanned<crate::issuer::gcp::Settings>>,
     aws: Option<Spanned<crate::issuer::aws::Settings>>,
+    entra: Option<Spanned<crate::issuer::entra::Settings>>,
     vault: Option<Spanned<crate::issuer::vault::Settings>>,
 }
 
@@ -204,6 +205,7 @@ fn issuers(
             minting::table(issuer.openrouter, Native::OpenRouter),
             minting::table(issuer.gcp, Native::Gcp),
             minting::table(issuer.aws, Native::Aws),
+            minting::table(issuer.entra, Native::Entra),
             minting::table(issuer.vault, Native::Vault),
         ]
         .into_iter()

@@ -76,8 +76,7 @@ impl Issuer for Settings {
     }
 
     fn flaw(&self) -> Option<String> {
-        let id =
-            |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+        let id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
         let named = |name: &String| name.parse::<Scope>().is_ok() && name != RELEASE && !name.ends_with('*');
         if !id(&self.tenant) || !id(&self.client_id) {
             return Some("tenant and client_id are ids".into());
@@ -114,17 +113,10 @@ impl Issuer for Settings {
         form.add("client_assertion", self.assertion(credential, &url, draw)?.as_bytes());
         let kind = "application/x-www-form-urlencoded";
         let call = federation::post(&url, self.allow_private, kind, form.bytes(), &[])?;
-        Ok(Next::call(call, |answer, draw| {
-            federation::access_token(answer, draw.now_ms, |_| Ok(())).map(Next::Done)
-        }))
+        Ok(Next::call(call, |answer, draw| federation::access_token(answer, draw.now_ms, |_| Ok(())).map(Next::Done)))
     }
 
-    fn revoke<'a>(
-        &'a self,
-        _: &'a Secret,
-        _: &'a Credential,
-        _: &Draw,
-    ) -> Result<Option<Next<'a, bool>>, Failure> {
+    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
         Ok(None)
     }
 }
@@ -152,8 +144,6 @@ impl Settings {
             "exp": now.saturating_add(federation::ASSERTION_LIFE),
         });
         let signer = device.signer(Algorithm::RS256);
-        signer
-            .and_then(|signer| signer.jwt(header, &claims))
-            .map_err(|error| Failure::Credential(error.to_string()))
+        signer.and_then(|signer| signer.jwt(header, &claims)).map_err(|error| Failure::Credential(error.to_string()))
     }
 }

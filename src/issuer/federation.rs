@@ -37,9 +37,22 @@ pub(super) fn post(
     body: Bytes,
     headers: &[(HeaderName, HeaderValue)],
 ) -> Result<Call, Failure> {
+    post_below(url, "", allow_private, kind, body, headers)
+}
+
+/// A body to a path below one of the issuer's URLs.
+pub(super) fn post_below(
+    url: &str,
+    path: &str,
+    allow_private: bool,
+    kind: &'static str,
+    body: Bytes,
+    headers: &[(HeaderName, HeaderValue)],
+) -> Result<Call, Failure> {
     let odd = || Failure::Settings("one of its URLs is no https URL".into());
-    let (base_url, path) = super::split_url(url).ok_or_else(odd)?;
-    let mut request = Request::post(path)
+    let (base_url, prefix) = super::split_url(url).ok_or_else(odd)?;
+    let whole = if path.is_empty() { prefix.to_owned() } else { format!("{}{path}", prefix.trim_end_matches('/')) };
+    let mut request = Request::post(whole)
         .header(header::CONTENT_TYPE, kind)
         .header(header::ACCEPT, "application/json")
         .header(header::USER_AGENT, "hallpass")

@@ -202,11 +202,11 @@ impl Settings {
     }
 
     fn impersonate(&self, account: &str, token: &Secret, scopes: &[&str], ttl: Duration) -> Result<Call, Failure> {
-        let base = self.iam_url.trim_end_matches('/');
-        let url = format!("{base}/v1/projects/-/serviceAccounts/{account}:generateAccessToken");
+        let path = format!("/v1/projects/-/serviceAccounts/{account}:generateAccessToken");
         let body = json!({ "scope": scopes, "lifetime": format!("{}s", ttl.as_secs().max(1)) });
-        let bearer = sensitive(&[b"Bearer ", token.expose()].concat())?;
-        federation::post_json(&url, self.allow_private, &body, &[(header::AUTHORIZATION, bearer)])
+        let bearer = [(header::AUTHORIZATION, sensitive(&[b"Bearer ", token.expose()].concat())?)];
+        let body = body.to_string().into();
+        federation::post_below(&self.iam_url, &path, self.allow_private, "application/json", body, &bearer)
     }
 
     /// The token, held to the buckets that were asked for.

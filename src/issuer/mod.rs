@@ -10,6 +10,7 @@ mod answer;
 pub mod anthropic;
 pub mod assertion;
 pub mod aws;
+pub mod entra;
 mod federation;
 mod form;
 pub mod gcp;
@@ -335,6 +336,8 @@ kinds! {
     Gcp "gcp" gcp;
     /// AWS's Security Token Service and IAM Roles Anywhere.
     Aws "aws" aws;
+    /// Microsoft Entra.
+    Entra "entra" entra;
     /// OpenBao or Vault.
     Vault "vault" vault;
 }

@@ -142,6 +142,7 @@ fn kinds(port: u16, name: &str) -> Vec<(&'static str, String, &'static str)> {
     ]
     .into_iter()
     .chain([
+        ("entra", format!("--tenant t --client-id c --scope graph=https://graph.example --base-url {url}"), "graph"),
         ("vault", format!("--base-url {url} --login-role r"), "reader"),
         ("vault", format!("--base-url {url} --credential key --secret database/creds/x"), "secret"),
     ])
@@ -206,7 +207,7 @@ fn every_kind_says_what_is_wrong_with_its_server_and_repeats_nothing() {
             }
             home.does(&format!("issuer remove {name}"));
         }
-        assert!(server.count() >= 11, "{fault}: each kind asked");
+        assert!(server.count() >= 12, "{fault}: each kind asked");
     }
 }
 

@@ -194,6 +194,23 @@ def roles_anywhere(handler, body):
     return {"credentialSet": [{"credentials": keys, "roleArn": role}], "subjectArn": "arn:aws:rolesanywhere:::subject/1"}
 
 
+def entra(handler, body):
+    """Microsoft's "certificate credentials": x5t#S256 names the certificate, whose key signed."""
+    said = form(handler, body)
+    must(said["grant_type"] == "client_credentials" and said["scope"] == "https://graph.example/.default", "grant and scope")
+    must(said["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "the type")
+    certificate = x509.load_pem_x509_certificate(open(certificate_file.replace("ca.pem", "rs256.pem"), "rb").read())
+    hashed = base64.urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
+    text = said["client_assertion"]
+    header = jwt.get_unverified_header(text)
+    must(header["x5t#S256"] == hashed and header["alg"] == "RS256", "the certificate")
+    url = f"http://{handler.headers['host']}/tenant-1/oauth2/v2.0/token"
+    claims = jwt.decode(text, certificate.public_key(), algorithms=["RS256"], audience=url, issuer="app-1")
+    must(claims["sub"] == "app-1" and claims["jti"] not in seen, "sub and jti")
+    seen.add(claims["jti"])
+    return {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": give(fresh("eyJ"), to="entra")}
+
+
 def bao(handler, body):
     path, token = handler.path, handler.headers["x-vault-token"]
     said = json.loads(body) if body else {}
@@ -223,7 +240,7 @@ def bao(handler, body):
 
 
 WAYS = {"/v1/oauth/token": anthropic, "/v1/messages": messages, "/openai/oauth/token": openai, "/openai/v1/models": models,
-        "/openrouter/oauth/token": openrouter, "/sts/v1/token": sts, "/sessions": roles_anywhere, "/storage/v1/b/b1": bucket}
+        "/openrouter/oauth/token": openrouter, "/sts/v1/token": sts, "/sessions": roles_anywhere, "/tenant-1/oauth2/v2.0/token": entra, "/storage/v1/b/b1": bucket}
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -72,6 +72,9 @@ for alg in rs256 es256; do
   jq -e '.parts.access_key_id and .parts.secret_access_key' "$work/minted.json" >/dev/null || fail "the parts"
   ok "roles anywhere: signed $alg, verified by the documented algorithm"
 done
+added azure graph entra --tenant tenant-1 --client-id app-1 --scope graph=https://graph.example --base-url "$url" --allow-private
+minted azure:graph 15m
+ok "entra: an assertion that names the certificate, verified by it"
 added bao reader,writer vault --base-url "$url" --login-role hallpass --allow-private
 minted bao:reader 5m
 jq -e '.revocable and .expires_in <= 300' "$work/minted.json" >/dev/null || fail "what bao gave"

@@ -4,10 +4,10 @@ use clap::Args;
 
 use super::wizard::need;
 use crate::{
-    api::issuer::AddIssuer,
+    api::{issuer::AddIssuer, problem::Code},
     cli::context::Context,
-    error::Result,
-    issuer::{Native, anthropic, assertion, aws, gcp, jws::Algorithm, openai, openrouter, vault},
+    error::{Error, Result},
+    issuer::{Native, anthropic, assertion, aws, entra, gcp, jws::Algorithm, openai, openrouter, vault},
 };
 
 /// What all of them have.
@@ -339,5 +339,43 @@ impl Vault {
             allow_private: self.common.allow_private,
         };
         Ok(self.common.body(self.credential, Native::Vault(settings)))
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Entra {
+    #[command(flatten)]
+    pub common: Common,
+    /// The directory (tenant) id
+    #[arg(long, value_name = "ID")]
+    tenant: String,
+    /// The application (client) id
+    #[arg(long, value_name = "ID")]
+    client_id: String,
+    /// A resource by a name of your own, such as graph=https://graph.microsoft.com; may be given again
+    #[arg(long = "scope", value_name = "NAME=RESOURCE", required = true)]
+    scopes: Vec<String>,
+    /// Where tokens come from
+    #[arg(long, value_name = "URL", default_value = "https://login.microsoftonline.com")]
+    base_url: String,
+}
+
+impl Entra {
+    pub fn body(self, cx: &Context) -> Result<AddIssuer> {
+        self.common.explain(cx, include_str!("../../../data/wizards/entra.txt"), &self.client_id)?;
+        let pair = |text: &String| text.split_once('=').map(|(name, of)| (name.to_owned(), of.to_owned()));
+        let scopes: Option<_> = self.scopes.iter().map(pair).collect();
+        let scopes = scopes.ok_or_else(|| {
+            Error::new(Code::Usage, "a --scope names no resource").hint("--scope graph=https://graph.microsoft.com")
+        })?;
+        let settings = entra::Settings {
+            tenant: self.tenant,
+            client_id: self.client_id,
+            base_url: self.base_url.trim_end_matches('/').to_owned(),
+            env: self.common.env.clone(),
+            allow_private: self.common.allow_private,
+            scopes,
+        };
+        Ok(self.common.body(None, Native::Entra(settings)))
     }
 }
