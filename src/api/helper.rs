@@ -1,5 +1,7 @@
 //! Helpers on the wire: what each tool gets, and one tool's question.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::SecretText;
@@ -71,6 +73,9 @@ pub struct HelperAnswer {
     pub kind: Given,
     /// The token, or the credential.
     pub secret: SecretText,
+    /// What belongs to the token, where an issuer gave several strings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, SecretText>,
     /// The user name that goes with it: the config's, else the tool's own.
     pub username: Option<String>,
     /// When it ends (RFC 3339); a credential does not.

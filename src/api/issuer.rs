@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::issuer::{Narrowed, Native};
+use crate::{
+    issuer::{Narrowed, Native},
+    scope::Wanted,
+};
 
 /// A configured way to turn a credential into short-lived tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -54,4 +57,23 @@ pub struct AddIssuer {
     pub credential: Option<String>,
     /// The settings, under the name of the kind.
     pub settings: Native,
+}
+
+/// `POST /v1/issuers/test`: mints one token, which nobody gets.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestIssuer {
+    /// What for.
+    pub what: Wanted,
+}
+
+/// There was one.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Tested {
+    /// What for.
+    pub what: String,
+    /// When it ends (RFC 3339).
+    pub expires_at: String,
+    /// It was revoked at its server.
+    pub revoked: bool,
 }

@@ -8,6 +8,7 @@ pub mod approval;
 pub mod credential;
 pub mod grant;
 pub mod helper;
+pub mod identity;
 pub mod issuer;
 pub mod lease;
 pub mod login;

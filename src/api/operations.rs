@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, login, mcp, principal, quarantine, render,
-    route, session, status, task, watch,
+    Done, List, Pong, adopt, approval, credential, grant, helper, identity, issuer, lease, login, mcp, principal,
+    quarantine, render, route, session, status, task, watch,
 };
 
 /// One operation.
@@ -80,6 +80,13 @@ operations! {
     "issuer_login" "POST" "/v1/issuers/{name}/login" (login::StartLogin) -> login::LoginStarted: "A person signs in at an issuer's server: where to go.";
     "issuer_login_wait" "POST" "/v1/issuers/{name}/login/{id}" () -> login::LoggedIn: "Waits until the person has signed in.";
     "issuer_logout" "POST" "/v1/issuers/{name}/logout" () -> login::LoggedOut: "Ends a login, at its server where that can be.";
+
+    "issuer_test" "POST" "/v1/issuers/test" (issuer::TestIssuer) -> issuer::Tested: "Mints one token, which nobody gets.";
+
+    "identity_show" "GET" "/v1/identity" () -> identity::Identity: "This device's public keys and certificates.";
+    "identity_init" "POST" "/v1/identity" (identity::InitIdentity) -> identity::Identity: "Makes this device's keys.";
+    "identity_rotate" "POST" "/v1/identity/rotate" (identity::RotateIdentity) -> identity::Identity: "Makes new keys; the old ones stay in the JWKS for a while.";
+    "identity_certificate" "POST" "/v1/identity/certificate" (identity::CertifyIdentity) -> identity::Certified: "Makes, asks for or takes a certificate of a key.";
 
     "helper_list" "GET" "/v1/helpers" () -> List<helper::Helper>: "What each tool gets, in the config's order.";
     "helper_add" "POST" "/v1/helpers" (helper::Helper) -> helper::Helper: "Adds to the config what a tool gets.";

@@ -1,13 +1,15 @@
 //! `hallpass issuer`: how credentials become tokens.
 
+mod federation;
+mod wizard;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     context::Context,
-    login,
-    output::{self, safe},
+    login, output,
     table::{Rows, facts},
     when,
 };
@@ -22,6 +24,7 @@ use crate::{
     client::segment,
     error::{Error, Result},
     issuer::{Narrowed, Native, github_app, oauth, oauth::register, split_url},
+    scope::Wanted,
 };
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +64,11 @@ pub enum Verb {
         /// The URL at which you will host it
         url: String,
     },
+    /// Mint one token, which nobody gets, to see whether there is one
+    Test {
+        /// ISSUER:SCOPE or ISSUER:SCOPE@RESOURCE
+        what: Wanted,
+    },
     /// Remove an issuer; its credential stays
     Remove {
         /// Its name
@@ -74,6 +82,24 @@ pub enum Add {
     Oauth(OAuth),
     /// A GitHub App's installation: tokens for named repositories and permissions
     GithubApp(GithubApp),
+    /// Anthropic, by this device's identity
+    Anthropic(federation::Anthropic),
+    /// OpenAI, by this device's identity
+    #[command(name = "openai")]
+    OpenAi(federation::OpenAi),
+    /// OpenRouter, by this device's identity
+    #[command(name = "openrouter")]
+    OpenRouter(federation::OpenRouter),
+    /// Google Cloud, by this device's identity
+    Gcp(federation::Gcp),
+    /// AWS: a role's credentials, by an access key or by this device's identity
+    Aws(federation::Aws),
+    /// Microsoft Entra: an application's token, by this device's certificate
+    Entra(federation::Entra),
+    /// OpenBao or Vault: tokens with fewer policies, or dynamic secrets
+    Vault(federation::Vault),
+    /// Assertions of this device, for an SDK that exchanges them itself
+    Assertion(federation::Assertion),
 }
 
 #[derive(Debug, Args)]
@@ -207,16 +233,23 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::List => cx.get("/v1/issuers", render_list),
         Verb::Show { name } => cx.get(&format!("/v1/issuers/{}", segment(&name)), render),
         Verb::Add(kind) => {
-            let body = match *kind {
-                Add::Oauth(a) => oauth(cx, a)?,
-                Add::GithubApp(a) => github_app(a),
+            let (body, tried) = match *kind {
+                Add::Oauth(a) => (oauth(cx, a)?, None),
+                Add::GithubApp(a) => (github_app(a), None),
+                Add::Anthropic(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
+                Add::OpenAi(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
+                Add::OpenRouter(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
+                Add::Gcp(a) => tried(a.common.wizard, "cloud:read".into(), a.body(cx)?),
+                Add::Aws(a) => (a.body(cx)?, None),
+                Add::Entra(a) => (a.body(cx)?, None),
+                Add::Vault(a) => (a.body(cx)?, None),
+                Add::Assertion(a) => (a.body(cx)?, None),
             };
-            cx.post("/v1/issuers", &body, |issuer: &Issuer| {
-                let name = safe(&issuer.name);
-                format!(
-                    "issuer {name} is added\n\nhallpass grant add PRINCIPAL '{name}:SCOPE' says who may ask it for what"
-                )
-            })
+            let code = cx.post("/v1/issuers", &body, wizard::added)?;
+            match tried {
+                Some(what) => wizard::test(cx, what?),
+                None => Ok(code),
+            }
         }
         Verb::Login { name, scopes, way } => {
             let body = StartLogin { scopes, how: way.how() };
@@ -243,10 +276,19 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
             }
             output::json(&register::document(Some(&url), oauth::ClientAuth::None)).map(|()| 0)
         }
+        Verb::Test { what } => wizard::test(cx, what),
         Verb::Remove { name } => {
             cx.delete(&format!("/v1/issuers/{}", segment(&name)), |_: &Done| format!("issuer {name} is removed"))
         }
     }
+}
+
+/// What a wizard tries once the issuer is there.
+fn tried(wizard: bool, scope: String, body: AddIssuer) -> (AddIssuer, Option<Result<Wanted>>) {
+    let what = format!("{}:{scope}", body.name);
+    let parsed = || what.parse().map_err(|_| Error::new(Code::Usage, format!("{what:?} is no scope")));
+    let tried = wizard.then(parsed);
+    (body, tried)
 }
 
 fn oauth(cx: &Context, a: OAuth) -> Result<AddIssuer> {
@@ -377,7 +419,8 @@ fn narrowed(issuer: &Issuer) -> String {
 fn render(issuer: &Issuer) -> String {
     let life = match (issuer.least_seconds, issuer.most_seconds) {
         (Some(least), Some(most)) if least == most => format!("{}, always", when::length(least)),
-        (_, Some(most)) => format!("up to {}", when::length(most)),
+        (Some(least), Some(most)) => format!("{} to {}", when::length(least), when::length(most)),
+        (None, Some(most)) => format!("up to {}", when::length(most)),
         _ if issuer.host.is_some() => "its server decides".into(),
         _ => "it does not end".into(),
     };

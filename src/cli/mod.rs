@@ -16,6 +16,7 @@ mod env;
 mod exec;
 mod grant;
 mod helper;
+mod identity;
 mod input;
 mod issuer;
 mod lease;
@@ -119,6 +120,9 @@ enum Command {
     /// How credentials become tokens
     #[command(subcommand)]
     Issuer(issuer::Verb),
+    /// This device as an issuer: keys whose public half replaces API keys elsewhere
+    #[command(subcommand)]
+    Identity(identity::Verb),
     /// Remote MCP servers without a key in the client's config, and a server for agents to ask through
     #[command(subcommand)]
     Mcp(mcp::Verb),
@@ -218,6 +222,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         Command::Helper(verb) => helper::run(&cx, verb),
         Command::Render(verb) => render::run(&cx, verb),
         Command::Issuer(verb) => issuer::run(&cx, verb),
+        Command::Identity(verb) => identity::run(&cx, verb),
         Command::Mcp(verb) => mcp::run(&cx, verb),
         Command::Route(verb) => route::run(&cx, verb),
         Command::Task(verb) => task::run(&cx, verb),

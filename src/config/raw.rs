@@ -103,6 +103,14 @@ struct RawIssuer {
     oauth: Option<Spanned<crate::issuer::oauth::Settings>>,
     #[serde(rename = "github-app")]
     github_app: Option<Spanned<crate::issuer::github_app::Settings>>,
+    assertion: Option<Spanned<crate::issuer::assertion::Settings>>,
+    anthropic: Option<Spanned<crate::issuer::anthropic::Settings>>,
+    openai: Option<Spanned<crate::issuer::openai::Settings>>,
+    openrouter: Option<Spanned<crate::issuer::openrouter::Settings>>,
+    gcp: Option<Spanned<crate::issuer::gcp::Settings>>,
+    aws: Option<Spanned<crate::issuer::aws::Settings>>,
+    entra: Option<Spanned<crate::issuer::entra::Settings>>,
+    vault: Option<Spanned<crate::issuer::vault::Settings>>,
 }
 
 #[derive(Deserialize)]
@@ -191,6 +199,14 @@ fn issuers(
         let tables: Vec<_> = [
             minting::table(issuer.oauth, Native::OAuth),
             minting::table(issuer.github_app, Native::GithubApp),
+            minting::table(issuer.assertion, Native::Assertion),
+            minting::table(issuer.anthropic, Native::Anthropic),
+            minting::table(issuer.openai, Native::OpenAi),
+            minting::table(issuer.openrouter, Native::OpenRouter),
+            minting::table(issuer.gcp, Native::Gcp),
+            minting::table(issuer.aws, Native::Aws),
+            minting::table(issuer.entra, Native::Entra),
+            minting::table(issuer.vault, Native::Vault),
         ]
         .into_iter()
         .flatten()

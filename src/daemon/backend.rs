@@ -1,6 +1,7 @@
 //! What the gateway asks of the daemon: who holds a token, what it may do, and the real key.
 
 use std::{
+    collections::BTreeMap,
     rc::{Rc, Weak},
     time::Duration,
 };
@@ -211,6 +212,26 @@ impl Backend for GatewayBackend {
             .hint(format!("hallpass exec --helper {tool}:NAME -- COMMAND takes one for it")));
         }
         state.spend(&lease.id).map_err(spent)?;
+        if let Some(native) = super::handler::native::of(state, &entry.want.issuer) {
+            let order = Order {
+                principal: lease.principal.clone(),
+                task: lease.task.clone(),
+                what: lease.what.clone(),
+                ttl: Some(lease.deadline.remaining(sys::now())),
+                uses: None,
+                rate: None,
+                wait: None,
+                reason: None,
+            };
+            let minted = mint::behind_endpoint(state, &order, native).await?;
+            let ends = minted.expires_at.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
+            return Ok(HandedOver {
+                secret: Secret::take_string(minted.access_token.expose().to_owned()),
+                username: entry.username,
+                parts: minted.parts,
+                expires_ms: ends,
+            });
+        }
         let secret = release::read(state, &entry.want.issuer).await?;
         // It may have ended, and its principal have been disabled, while the store was read.
         self.lease(token)?;
@@ -225,7 +246,7 @@ impl Backend for GatewayBackend {
             reason: None,
         };
         state.record(release::record(state, &order).lease(&lease.id))?;
-        Ok(HandedOver { secret, username: entry.username, expires_ms: lease.deadline.wall_ms })
+        Ok(HandedOver { secret, username: entry.username, parts: BTreeMap::new(), expires_ms: lease.deadline.wall_ms })
     }
 
     fn record(&self, holder: Option<&Holder>, outcome: &Outcome<'_>) {

@@ -81,8 +81,8 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, discover, env, grant, helper, issuer, lease, lock, login, mcp, mcp_login, mint, native, principal, quarantine, render,
-        revoke_upstream, route, status, task, trust, watch,
+        adopt, approve, credential, discover, env, grant, helper, identity, issuer, lease, lock, login, mcp, mcp_login,
+        mint, native, principal, quarantine, render, revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -140,12 +140,17 @@ async fn route(
         ("DELETE", ["grants", id]) => json(&grant::remove(state, caller, id)?),
         ("POST", ["grants", "explain"]) => json(&grant::explain(state, caller, call.json()?)?),
 
+        ("GET", ["identity"]) => json(&identity::show(state).await?),
+        ("POST", ["identity"]) => json(&identity::init(state, caller, call.json()?).await?),
+        ("POST", ["identity", "rotate"]) => json(&identity::rotate(state, caller, call.json()?).await?),
+        ("POST", ["identity", "certificate"]) => json(&identity::certificate(state, caller, call.json()?).await?),
         ("GET", ["issuers"]) => json(&issuer::list(state)),
         ("POST", ["issuers"]) => json(&issuer::add(state, caller, call.json()?)?),
         ("POST", ["issuers", "discover"]) => json(&discover::discover(state, caller, call.json()?).await?),
         ("POST", ["issuers", name, "login"]) => json(&login::start(state, caller, name, call.json()?).await?),
         ("POST", ["issuers", name, "login", id]) => json(&login::wait(state, caller, name, id).await?),
         ("POST", ["issuers", name, "logout"]) => json(&login::logout(state, caller, name).await?),
+        ("POST", ["issuers", "test"]) => json(&issuer::test(state, caller, call.json()?).await?),
         ("GET", ["issuers", name]) => json(&issuer::show(state, name)?),
         ("DELETE", ["issuers", name]) => json(&issuer::remove(state, caller, name).await?),
 

@@ -33,7 +33,7 @@ impl<B: Backend> Gateway<B> {
         let upstream = self.upstreams.get(name, base_url, allow_private, self.backend.port())?;
         self.upstreams.forget(name);
         let (mut parts, body) = request.into_parts();
-        parts.uri = upstream.base.join(parts.uri.path(), None)?;
+        parts.uri = upstream.base.join(parts.uri.path(), parts.uri.query().map(str::as_bytes))?;
         let host = upstream.base.authority.host();
         let exchange = async {
             let request = Request::from_parts(parts, Through::whole(body));

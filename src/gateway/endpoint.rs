@@ -70,7 +70,10 @@ pub(super) async fn serve<B: Backend, T>(
         Error::new(Code::InvalidValue, "the credential is not text, which no contract here takes")
             .hint("hallpass credential list; rotate it")
     })?;
-    endpoint.answer(&question, &Given { secret, username: handed.username.as_deref(), expires_ms: handed.expires_ms })
+    endpoint.answer(
+        &question,
+        &Given { secret, username: handed.username.as_deref(), parts: &handed.parts, expires_ms: handed.expires_ms },
+    )
 }
 
 /// The answer on the wire.

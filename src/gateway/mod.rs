@@ -32,6 +32,7 @@ mod websocket;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     future::Future,
     rc::Rc,
     time::Duration,
@@ -41,7 +42,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::problem::Code,
+    api::{SecretText, problem::Code},
     error::Error,
     policy::bounds::Bounds,
     principal::Kind,
@@ -100,6 +101,8 @@ pub struct HandedOver {
     pub secret: Secret,
     /// The user name that goes with it.
     pub username: Option<String>,
+    /// What belongs to it, where an issuer gave several strings.
+    pub parts: BTreeMap<String, SecretText>,
     /// When the token ends that it was asked with, Unix milliseconds.
     pub expires_ms: i64,
 }

@@ -5,12 +5,15 @@
 //! Owns AWS's JSON. An access key is static: to a process it has no `Expiration`, so an SDK asks once in each. Over HTTP
 //! `Token` and `Expiration` have to be there: the first is empty, the second the end of the token it was asked with.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Call, Daemon, Output, Tool, bad, endpoint::Given as Handed, one_line};
 use crate::{
     api::{
+        SecretText,
         helper::{Given, HelperRequest},
         problem::Code,
     },
@@ -36,23 +39,41 @@ fn get(call: &Call<'_>, daemon: &mut dyn Daemon) -> Result<Output> {
         )
         .hint(format!("hallpass helper add aws profile:{profile} {}:release --username KEY_ID", given.issuer)));
     }
+    if given.kind == Given::Native {
+        let (id, secret) = keys(&given.parts, &given.issuer)?;
+        return Ok(Output::json(&json!({
+            "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret, "SessionToken": given.secret.expose(),
+            "Expiration": given.expires_at,
+        })));
+    }
     let (id, secret) = pair(&profile, given.username.as_deref(), given.secret.expose())?;
     Ok(Output::json(&json!({ "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret })))
 }
 
 /// The answer to an SDK that asked over HTTP.
 pub(super) fn container(profile: &str, given: &Handed<'_>) -> Result<Zeroizing<String>> {
-    let (id, secret) = pair(profile, given.username, given.secret)?;
+    let native = !given.parts.is_empty();
+    let (id, secret) = if native { keys(given.parts, profile)? } else { pair(profile, given.username, given.secret)? };
+    let token = if native { given.secret } else { "" };
     let expires = jiff::Timestamp::from_second(given.expires_ms.div_euclid(1000))
         .map_err(|_| Error::internal("a lease ends at no time that can be written"))?;
     let answer =
-        json!({ "AccessKeyId": id, "SecretAccessKey": secret, "Token": "", "Expiration": expires.to_string() });
+        json!({ "AccessKeyId": id, "SecretAccessKey": secret, "Token": token, "Expiration": expires.to_string() });
     Ok(Zeroizing::new(answer.to_string()))
 }
 
 /// What the SDKs show of a refusal.
 pub(super) fn problem(error: &Error) -> String {
     json!({ "code": error.code.word(), "message": one_line(error) }).to_string()
+}
+
+/// Id and secret of what AWS itself issued; the session token is the token.
+fn keys<'a>(parts: &'a BTreeMap<String, SecretText>, issuer: &str) -> Result<(&'a str, &'a str)> {
+    let part = |name: &str| parts.get(name).map(SecretText::expose);
+    part("access_key_id").zip(part("secret_access_key")).ok_or_else(|| {
+        Error::new(Code::InvalidValue, format!("AWS signs its requests, and a token of {issuer} cannot"))
+            .hint("give the profile's [[helper]] an issuer of the kind aws")
+    })
 }
 
 /// Id and secret. A credential may be `KEY_ID:SECRET` as a whole.
@@ -69,7 +90,7 @@ fn pair<'a>(profile: &str, username: Option<&'a str>, secret: &'a str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::SecretText, helper::testing::Fake};
+    use crate::helper::testing::Fake;
 
     #[test]
     fn the_documented_exchange() {
@@ -80,6 +101,18 @@ mod tests {
         fake.run_in(Tool::Aws, &[], b"", &|_| Some("env".into()));
         let asked: Vec<&str> = fake.asked.iter().map(|request| request.url.as_str()).collect();
         assert_eq!(asked, ["profile:work", "profile:default", "profile:env"]);
+        let mut role = Fake::token();
+        role.says = role.says.map(|given| crate::api::helper::HelperAnswer {
+            kind: Given::Native,
+            parts: [("access_key_id", "ASIA"), ("secret_access_key", "K")]
+                .map(|(name, text)| (name.to_owned(), SecretText::new(text)))
+                .into(),
+            ..given
+        });
+        assert_eq!(
+            role.run(Tool::Aws, &[], b"").out.as_str(),
+            "{\"AccessKeyId\":\"ASIA\",\"Expiration\":\"2026-01-02T03:04:05Z\",\"SecretAccessKey\":\"K\",\"SessionToken\":\"S3CRET\",\"Version\":1}\n"
+        );
         let mut whole = Fake::credential(None);
         assert_eq!(whole.run(Tool::Aws, &[], b"").code, 1);
         whole.says =
@@ -94,11 +127,19 @@ mod tests {
 
     #[test]
     fn over_http_the_members_that_the_sdks_insist_on() {
-        let given = |username, secret| Handed { secret, username, expires_ms: 1_767_323_045_999 };
+        let none = BTreeMap::new();
+        let given = |username, secret| Handed { secret, username, expires_ms: 1_767_323_045_999, parts: &none };
         let says = r#"{"AccessKeyId":"ID","Expiration":"2026-01-02T03:04:05Z","SecretAccessKey":"S","Token":""}"#;
         assert_eq!(container("work", &given(Some("ID"), "S")).unwrap().as_str(), says);
         assert_eq!(container("work", &given(None, "ID:S")).unwrap().as_str(), says);
         assert!(container("work", &given(None, "S")).unwrap_err().hint.unwrap().contains("profile:work"));
+        let parts = [("access_key_id", "ASIA"), ("secret_access_key", "K")];
+        let parts = parts.map(|(name, text)| (name.to_owned(), SecretText::new(text))).into();
+        let native = Handed { parts: &parts, ..given(None, "SESSION") };
+        assert_eq!(
+            container("work", &native).unwrap().as_str(),
+            r#"{"AccessKeyId":"ASIA","Expiration":"2026-01-02T03:04:05Z","SecretAccessKey":"K","Token":"SESSION"}"#
+        );
         assert_eq!(problem(&bad("no").hint("do")), r#"{"code":"bad_request","message":"hallpass: no; do"}"#);
     }
 }

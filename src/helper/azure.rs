@@ -85,7 +85,8 @@ mod tests {
             question(&pairs(&[("api-version", VERSION), ("resource", "https://vault.azure.net"), ("client_id", "c1")]))
                 .unwrap();
         let question = Question { url: format!("resource:{name}"), name, client };
-        let given = Given { secret: "T", username: Some("c1"), expires_ms: 1_586_984_735_900 };
+        let parts = std::collections::BTreeMap::new();
+        let given = Given { secret: "T", username: Some("c1"), parts: &parts, expires_ms: 1_586_984_735_900 };
         let says: serde_json::Value = serde_json::from_str(&token(&question, &given).unwrap()).unwrap();
         assert_eq!(
             says,

@@ -3,7 +3,7 @@
 //! Owns which tools have such an address, under which variables, and what is asked and answered there, in the tool's
 //! own shape. `data/endpoints.toml` has the facts. Pure: the gateway serves them, the daemon decides.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Tool, aws, azure};
 use crate::{
-    api::problem::Code,
+    api::{SecretText, problem::Code},
     error::{Error, Result},
     principal::printable,
 };
@@ -92,6 +92,8 @@ pub struct Given<'a> {
     pub secret: &'a str,
     /// The user name of the entry.
     pub username: Option<&'a str>,
+    /// What belongs to it, where an issuer gave several strings.
+    pub parts: &'a BTreeMap<String, SecretText>,
     /// When to ask again, Unix milliseconds: the end of the token that it was asked with.
     pub expires_ms: i64,
 }

@@ -54,6 +54,7 @@ fn token() -> HelperAnswer {
     HelperAnswer {
         kind: Given::Gateway,
         secret: SecretText::new("S3CRET"),
+        parts: std::collections::BTreeMap::new(),
         username: None,
         expires_at: Some("2026-01-02T03:04:05Z".into()),
         base_url: Some("http://127.0.0.1:1/up".into()),

@@ -7,7 +7,7 @@ use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
-use rsa::{PrivateKey, pkcs8::EncodePrivateKey as _};
+use rsa::{PrivateKey, pkcs8::EncodePrivateKey as _, rand_core::CryptoRng};
 use zeroize::Zeroizing;
 
 use crate::issuer::jws::KeyError;
@@ -16,10 +16,10 @@ use crate::issuer::jws::KeyError;
 const BITS: usize = 3072;
 
 /// One key of each kind, in PKCS #8. Takes seconds: a thread's work.
-pub fn keys() -> Result<Vec<Zeroizing<Vec<u8>>>, KeyError> {
+pub fn keys(source: &mut impl CryptoRng) -> Result<Vec<Zeroizing<Vec<u8>>>, KeyError> {
     let random = SystemRandom::new();
     let ec = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(|_| KeyError::Signing)?;
-    let rsa = PrivateKey::new(&mut rsa::rand_core::UnwrapErr(getrandom::SysRng), BITS).map_err(|_| KeyError::Signing)?;
+    let rsa = PrivateKey::new(source, BITS).map_err(|_| KeyError::Signing)?;
     let rsa = rsa.to_pkcs8_der().map_err(|_| KeyError::Signing)?;
     Ok(vec![Zeroizing::new(ec.as_ref().to_vec()), Zeroizing::new(rsa.as_bytes().to_vec())])
 }

@@ -5,6 +5,7 @@
 //! bytes, the time and new keys are passed in. Must never give a private key away.
 
 pub mod certificate;
+mod der;
 pub mod generate;
 
 use std::collections::BTreeMap;
@@ -62,7 +63,7 @@ struct Key {
 }
 
 /// A public key of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Public {
     /// Its name: the thumbprint of RFC 7638.
     pub kid: String,
@@ -107,7 +108,8 @@ impl Device {
 
     /// Its keys' public side, those that sign first.
     pub fn keys(&self, now_ms: i64) -> Vec<Public> {
-        let mut keys: Vec<Public> = self.document.keys.iter().filter(|key| key.stays(now_ms)).map(Key::public).collect();
+        let mut keys: Vec<Public> =
+            self.document.keys.iter().filter(|key| key.stays(now_ms)).map(Key::public).collect();
         keys.sort_by_key(|key| (key.until_ms.is_some(), key.alg));
         keys
     }
@@ -142,7 +144,14 @@ impl Device {
     }
 
     /// A JWT about this principal for this audience (RFC 7523 section 3): short-lived, and never the same twice.
-    pub fn assertion(&self, who: &Who, audience: &str, life: i64, alg: Algorithm, draw: &Draw) -> Result<String, KeyError> {
+    pub fn assertion(
+        &self,
+        who: &Who,
+        audience: &str,
+        life: i64,
+        alg: Algorithm,
+        draw: &Draw,
+    ) -> Result<String, KeyError> {
         let now = draw.now_ms.div_euclid(1000);
         let mut claims = json!({
             "iss": self.document.issuer, "sub": subject(who), "aud": audience, "iat": now.saturating_sub(BACK),
@@ -210,9 +219,13 @@ impl Key {
 pub(crate) mod tests {
     use super::*;
 
+    fn keys() -> Vec<Zeroizing<Vec<u8>>> {
+        generate::keys(&mut rsa::rand_core::UnwrapErr(getrandom::SysRng)).unwrap()
+    }
+
     /// One with new keys.
     pub(crate) fn device() -> Device {
-        Device::new("https://hallpass.invalid/d1".into(), &generate::keys().unwrap(), 1000).unwrap()
+        Device::new("https://hallpass.invalid/d1".into(), &keys(), 1000).unwrap()
     }
 
     #[test]
@@ -220,7 +233,10 @@ pub(crate) mod tests {
         let device = device();
         let read = Device::read(&device.write().unwrap()).unwrap();
         assert_eq!(read.keys(2000), device.keys(2000));
-        assert_eq!(device.keys(2000).iter().map(|key| key.alg).collect::<Vec<_>>(), [Algorithm::ES256, Algorithm::RS256]);
+        assert_eq!(
+            device.keys(2000).iter().map(|key| key.alg).collect::<Vec<_>>(),
+            [Algorithm::ES256, Algorithm::RS256]
+        );
         let private = device.document.keys[0].private.as_str();
         assert!(!format!("{device:?} {}", device.jwks(2000).unwrap()).contains(private));
         assert!(!device.jwks(2000).unwrap().to_string().contains("\"d\""));
@@ -233,7 +249,7 @@ pub(crate) mod tests {
     fn an_old_key_stays_in_the_set_until_its_time_and_signs_no_more() {
         let mut device = device();
         let old: Vec<String> = device.keys(2000).into_iter().map(|key| key.kid).collect();
-        device.rotate(&generate::keys().unwrap(), 3000, 9000).unwrap();
+        device.rotate(&keys(), 3000, 9000).unwrap();
         assert_eq!(device.jwks(8999).unwrap()["keys"].as_array().unwrap().len(), 4);
         assert_eq!(device.jwks(9000).unwrap()["keys"].as_array().unwrap().len(), 2);
         let new = device.keys(3000);

@@ -122,17 +122,11 @@ impl Issuer for Settings {
         Ok(Next::call(call, move |answer, draw| self.read(&order, answer, draw).map(Next::Done)))
     }
 
-    fn revoke<'a>(
-        &'a self,
-        token: &'a Secret,
-        _: &'a Credential,
-        _: &Draw,
-    ) -> Result<Option<Next<'a, bool>>, Failure> {
+    fn revoke<'a>(&'a self, token: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
         let call = self.call(Method::DELETE, "/installation/token", token.expose(), Bytes::new())?;
         // 401 is said of a token that works no more.
-        let over = |answer: &Response<Bytes>| {
-            matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED)
-        };
+        let over =
+            |answer: &Response<Bytes>| matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED);
         Ok(Some(Next::call(call, move |answer, _| Ok(Next::Done(over(answer))))))
     }
 }
@@ -285,7 +279,10 @@ fn judge(order: &Order<'_>, members: &Map<String, Value>, draw: &Draw) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuer::{jws::tests::{new_key, verified}, tests::nobody};
+    use crate::issuer::{
+        jws::tests::{new_key, verified},
+        tests::nobody,
+    };
 
     const DRAW: Draw = Draw { now_ms: 1_700_000_000_000, nonce: [7; 16] };
 

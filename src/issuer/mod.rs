@@ -7,10 +7,19 @@
 //! such text may repeat what it was sent.
 
 mod answer;
+pub mod anthropic;
+pub mod assertion;
+pub mod aws;
+pub mod entra;
+mod federation;
 mod form;
+pub mod gcp;
 pub mod github_app;
 pub mod jws;
 pub mod oauth;
+pub mod openai;
+pub mod openrouter;
+pub mod vault;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -25,17 +34,6 @@ use crate::{
     scope::{Scope, Wanted},
     secret::Secret,
 };
-
-/// The settings of an issuer that mints, by kind; the kind's word in the config is the variant's name here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Native {
-    /// An OAuth 2.0 authorization server, by its client credentials (RFC 6749 section 4.4).
-    #[serde(rename = "oauth")]
-    OAuth(oauth::Settings),
-    /// A GitHub App's installation.
-    GithubApp(github_app::Settings),
-}
 
 /// What is to be minted.
 #[derive(Clone, Copy, Debug)]
@@ -271,6 +269,10 @@ pub trait Issuer {
     }
     /// The servers that it asks, by the setting that names each; the first one mints.
     fn urls(&self) -> Vec<(&'static str, &str)>;
+    /// The server that mints, for people.
+    fn server(&self) -> String {
+        self.urls().first().map_or("this device", |(_, url)| url).to_owned()
+    }
     /// Whether they may be on this machine or in this network, also over plain http.
     fn allow_private(&self) -> bool;
     /// What is wrong with the settings beyond their form, where something is.
@@ -321,41 +323,75 @@ impl Credential {
     pub fn device(&self) -> Result<&Device, Failure> {
         match self {
             Self::Device(device) => Ok(device),
-            Self::Stored(_) => Err(Failure::Settings("it is proved by this device's identity, not a credential".into())),
+            Self::Stored(_) => {
+                Err(Failure::Settings("it is proved by this device's identity, not a credential".into()))
+            }
         }
     }
 }
 
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $kind:ident $word:literal $module:ident;)+) => {
+        /// The settings of an issuer that mints, by kind; the kind's word in the config is the variant's name here.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum Native {
+            $($(#[doc = $doc])+ #[serde(rename = $word)] $kind($module::Settings),)+
+        }
+
+        impl Native {
+            /// Every kind's word.
+            pub const WORDS: &[&str] = &[$($word),+];
+
+            /// What this kind can do.
+            pub fn issuer(&self) -> &dyn Issuer {
+                match self {
+                    $(Self::$kind(settings) => settings,)+
+                }
+            }
+
+            /// The kind's word in the config.
+            pub fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $word,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// An OAuth 2.0 authorization server, by its client credentials (RFC 6749 section 4.4).
+    OAuth "oauth" oauth;
+    /// A GitHub App's installation.
+    GithubApp "github-app" github_app;
+    /// Assertions of this device, as they are.
+    Assertion "assertion" assertion;
+    /// Anthropic's workload identity federation.
+    Anthropic "anthropic" anthropic;
+    /// OpenAI's workload identity federation.
+    OpenAi "openai" openai;
+    /// OpenRouter's workload identity federation.
+    OpenRouter "openrouter" openrouter;
+    /// Google Cloud's workload identity federation.
+    Gcp "gcp" gcp;
+    /// AWS's Security Token Service and IAM Roles Anywhere.
+    Aws "aws" aws;
+    /// Microsoft Entra.
+    Entra "entra" entra;
+    /// OpenBao or Vault.
+    Vault "vault" vault;
+}
+
 impl Native {
-    /// Every kind's word.
-    pub const WORDS: &[&str] = &["oauth", "github-app"];
-
-    /// What this kind can do.
-    pub fn issuer(&self) -> &dyn Issuer {
-        match self {
-            Self::OAuth(settings) => settings,
-            Self::GithubApp(settings) => settings,
-        }
-    }
-
-    /// The kind's word in the config.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::OAuth(_) => "oauth",
-            Self::GithubApp(_) => "github-app",
-        }
-    }
-
     /// Whether this is the word of a kind that mints.
     pub fn is_word(word: &str) -> bool {
         Self::WORDS.contains(&word)
     }
 
     /// The host that mints, for people.
-    pub fn host(&self) -> &str {
-        let urls = self.issuer().urls();
-        let url = urls.first().map_or("", |(_, url)| url);
-        url.split_once("://").map_or(url, |(_, rest)| rest.split('/').next().unwrap_or(rest))
+    pub fn host(&self) -> String {
+        let url = self.issuer().server();
+        url.split_once("://").map_or(url.as_str(), |(_, rest)| rest.split('/').next().unwrap_or(rest)).to_owned()
     }
 }
 

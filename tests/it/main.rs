@@ -34,6 +34,7 @@ mod helper;
 mod helper_clients;
 mod helper_faults;
 mod helper_tools;
+mod identity;
 mod login;
 mod made_up;
 mod mcp;

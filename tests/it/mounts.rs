@@ -79,7 +79,9 @@ fn a_network_mount_in_a_watched_folder_is_left_alone_and_said() {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let root = folder.path().canonicalize().unwrap();
     let (network, local) = (root.join("network"), root.join("local"));
-    [&network, &local].map(|folder| fs::create_dir(folder).unwrap());
+    for folder in [&network, &local] {
+        fs::create_dir(folder).unwrap();
+    }
     let mounts = format!("/proc/{}/mountinfo", home.pid().unwrap());
     let made_up = root.join("mountinfo");
     let line = format!("999 1 0:99 / {} rw,relatime - nfs4 server:/export rw,vers=4.2\n", network.display());

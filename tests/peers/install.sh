@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
 uv_package="uv==0.13.9"
-tools_packages="moto[server]==5.2.5 boto3==1.44.8 awscli==1.46.3 azure-identity==1.27.0"
+tools_packages="moto[server]==5.2.5 boto3==1.44.8 awscli==1.46.3 azure-identity==1.27.0 google-auth==2.63.0"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0 oidc-provider@9.13.3"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
   @google/gemini-cli@0.61.0 @github/copilot@1.0.102 @continuedev/cli@1.5.47 @earendil-works/pi-coding-agent@0.74.2"

@@ -3,7 +3,7 @@
 //! Owns the way from a tool's question to an order: the entry of the config, narrowed by what the tool is about to do.
 //! Whether it is allowed, and how it is given, is `mint`'s and `release`'s; there is no second way to either.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use super::{
     grant,
@@ -118,6 +118,7 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
         return Ok(HelperAnswer {
             kind: Given::Static,
             secret: SecretText::new(text),
+            parts: BTreeMap::new(),
             username,
             expires_at: None,
             base_url: None,
@@ -136,6 +137,7 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
     Ok(HelperAnswer {
         kind,
         secret: minted.access_token,
+        parts: minted.parts,
         username,
         expires_at: Some(minted.expires_at),
         base_url: minted.base_url,
@@ -180,7 +182,9 @@ pub fn entry_of_endpoint(state: &State, tool: &str, url: &str) -> Result<config:
         Error::new(Code::NotFound, format!("the config says nothing of what {tool} gets for {}", printable(url)))
             .hint(format!("hallpass helper add {tool} '{}' ISSUER:{}", printable(url), release::SCOPE))
     })?;
-    if release::only(&entry.want).is_err() {
+    // An issuer's own token is as good there as a credential, and ends by itself.
+    let native = super::native::of(state, &entry.want.issuer).is_some();
+    if !native && release::only(&entry.want).is_err() {
         return Err(Error::new(
             Code::InvalidValue,
             format!("{tool} speaks to its server directly, and a token of {} is of no use there", entry.want.issuer),

@@ -1,12 +1,12 @@
 //! `issuer`: how credentials become tokens.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
-use super::{credential, native, new_name, not_found};
+use super::{credential, mint::Order, native, new_name, not_found, rfc3339};
 use crate::{
     api::{
         Done, List,
-        issuer::{AddIssuer, Issuer, Narrows},
+        issuer::{AddIssuer, Issuer, Narrows, TestIssuer, Tested},
         problem::Code,
     },
     audit::{Decision, Record},
@@ -17,6 +17,9 @@ use crate::{
     policy::RELEASE,
     task::EndReason,
 };
+
+/// How long a token is asked for that only shows that there is one.
+const TRIED: Duration = Duration::from_secs(60);
 
 /// All of them, by name.
 pub fn list(state: &State) -> List<Issuer> {
@@ -78,6 +81,32 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddIssuer) -> Result<Iss
     show(state, &request.name)
 }
 
+/// Mints one token, which nobody gets.
+pub async fn test(state: &Rc<State>, caller: &Caller, request: TestIssuer) -> Result<Tested> {
+    let identity = state.human_only(caller, "trying an issuer")?;
+    let name = request.what.issuer.clone();
+    super::grant::known_scopes(state, &request.what)?;
+    let native = native::of(state, &name).ok_or_else(|| {
+        Error::new(Code::InvalidValue, format!("{name} has no server of its own that mints"))
+            .hint(format!("hallpass mint {name}:SCOPE tries it"))
+    })?;
+    let order = Order {
+        principal: identity.principal.clone(),
+        task: None,
+        what: request.what,
+        ttl: Some(TRIED),
+        uses: None,
+        rate: None,
+        wait: None,
+        reason: None,
+    };
+    let tried = native::try_out(state, &order, native).await;
+    let decision = if tried.is_ok() { Decision::Done } else { Decision::Denied };
+    state.record_after(Record::new("issuer.test", &identity.principal, identity.kind).issuer(&name).decision(decision));
+    let (ends_ms, revoked) = tried?;
+    Ok(Tested { what: order.what.to_string(), expires_at: rfc3339(ends_ms), revoked })
+}
+
 /// Removes one, and ends its leases; the credential stays.
 pub async fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
     let identity = state.human_only(caller, "removing an issuer")?;
@@ -131,7 +160,7 @@ fn wire(state: &State, name: &str, issuer: &config::Issuer) -> Issuer {
         IssuerKind::Native(native) => {
             let limits = native.issuer().limits();
             Issuer {
-                host: Some(native.host().to_owned()),
+                host: Some(native.host()),
                 scopes: native.issuer().scopes().iter().map(ToString::to_string).collect(),
                 env: native.issuer().variables().to_vec(),
                 least_seconds: limits.least.map(|least| least.as_secs()),

@@ -108,7 +108,7 @@ fn through(state: &State, server: &Server) -> Result<Option<String>> {
 /// Refuses a token that another server could be the one for: a token is never passed through (MCP authorization).
 fn is_for(native: &Native, want: &Wanted, server: &Server) -> Result<()> {
     let Native::OAuth(settings) = native else { return Ok(()) };
-    let indicator = settings.indicator(want).map_err(|failure| failure.explain(&want.issuer, native.host()))?;
+    let indicator = settings.indicator(want).map_err(|failure| failure.explain(&want.issuer, &native.host()))?;
     let endpoint = Endpoint::parse(&server.url).map_err(|odd| Error::new(Code::InvalidValue, odd.to_string()))?;
     match indicator {
         Some(indicator) if discovery::is_part_of(&endpoint.place(), &indicator) => Ok(()),

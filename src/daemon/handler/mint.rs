@@ -17,7 +17,7 @@ use crate::{
     },
     audit::{Decision, Record},
     clock::{Deadline, Moment},
-    config::IssuerKind,
+    config::{self, IssuerKind},
     daemon::state::{
         State,
         approvals::{Answer, Pending},
@@ -25,6 +25,7 @@ use crate::{
         leases::{Given, ShareKey},
     },
     error::{Error, Result},
+    issuer::Native,
     lease::{Lease, Rate},
     policy::{self, Approval, Denial, Terms, Verdict},
     principal::{HUMAN, Identity, UNKNOWN},
@@ -91,33 +92,49 @@ pub async fn fill(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mi
     obtain(state, caller, order).await
 }
 
-/// The same for a token that is good for a helper's endpoint and for nothing else: its scope is `release`.
+/// The same for a token that is good for a helper's endpoint and for nothing else: what it is asked there is the
+/// credential itself, or an issuer's own token.
 pub async fn for_endpoint(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Minted> {
     grant::known_scopes(state, &order.what)?;
-    release::only(&order.what)?;
-    obtain(state, caller, order).await
+    let Some((_, native)) = native::of(state, &order.what.issuer) else {
+        release::only(&order.what)?;
+        return obtain(state, caller, order).await;
+    };
+    native::check(&native, &order)?;
+    state.audit_ready()?;
+    let terms = decide(state, caller, &order).await?;
+    caller.recheck()?;
+    issue(state, Some(caller), &order, terms)
 }
 
 /// The same for what the daemon itself makes: nobody asks, so nobody can be asked. Nothing is put on record of a
 /// refusal; whoever tries again and again does that once.
-pub fn unattended(state: &Rc<State>, order: &Order) -> Result<Minted> {
+pub async fn unattended(state: &Rc<State>, order: &Order) -> Result<Minted> {
     state.audit_ready()?;
     let terms = unattended_terms(state, order)?;
-    issue(state, None, order, terms)
+    match native::of(state, &order.what.issuer) {
+        Some(native) => {
+            native::check(&native.1, order)?;
+            Box::pin(native::issue(state, None, order, terms, native)).await
+        }
+        None => issue(state, None, order, terms),
+    }
+}
+
+/// An issuer's own token, for whoever holds a token for a helper's endpoint.
+pub async fn behind_endpoint(state: &Rc<State>, order: &Order, native: (config::Issuer, Native)) -> Result<Minted> {
+    let terms = standing_terms(state, order)?;
+    Box::pin(native::issue(state, None, order, terms, native)).await
+}
+
+/// What the grants say of it now; whoever had to be asked has been.
+pub(super) fn standing_terms(state: &State, order: &Order) -> Result<Terms> {
+    verdict(state, order)
 }
 
 /// What the grants say of it; a grant that asks a person is a refusal.
 pub fn unattended_terms(state: &State, order: &Order) -> Result<Terms> {
     grant::known_scopes(state, &order.what)?;
-    if let Some((_, native)) = native::of(state, &order.what.issuer) {
-        let what = format!(
-            "the tokens of {} are made by {}, and no rendered file takes those",
-            order.what.issuer,
-            native.host()
-        );
-        return Err(Error::new(Code::InvalidValue, what)
-            .hint(format!("hallpass exec --grant '{}' -- COMMAND puts one into its environment", order.what)));
-    }
     let terms = verdict(state, order)?;
     if terms.approval == Approval::Ask {
         let grants = terms.grants.join(", ");
@@ -159,7 +176,7 @@ async fn obtain(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mint
     }
     if let Some(native) = native {
         // Boxed: other orders would carry its size around.
-        return Box::pin(native::issue(state, caller, &order, terms, native)).await;
+        return Box::pin(native::issue(state, Some(caller), &order, terms, native)).await;
     }
     issue(state, Some(caller), &order, terms)
 }
@@ -327,7 +344,9 @@ pub(super) fn share(state: &State, order: &Order, terms: &Terms) -> Result<Optio
 fn issue(state: &Rc<State>, caller: Option<&Caller>, order: &Order, terms: Terms) -> Result<Minted> {
     let now = sys::now();
     // What nobody asked for is asked for by nobody else.
-    let key = caller.and_then(|_| share_key(order, &terms));
+    // What is good at a helper's endpoint is no token of the issuer that is behind it.
+    let own = native::of(state, &order.what.issuer).is_none();
+    let key = caller.filter(|_| own).and_then(|_| share_key(order, &terms));
     let rate = match (terms.rate, order.rate) {
         (Some(a), Some(b)) => Some(a.stricter(b)),
         (a, b) => a.or(b),
@@ -404,6 +423,7 @@ fn answer(state: &State, lease: &Lease, given: &Given, now: Moment, shared: bool
     })?;
     let (kind, base_url) = match &issuer.kind {
         _ if release::is_asked(&lease.what) => ("urn:hallpass:token-type:endpoint", None),
+        IssuerKind::Native(_) if lease.upstream.is_none() => ("urn:hallpass:token-type:endpoint", None),
         IssuerKind::Gateway { route, .. } => ("urn:hallpass:token-type:gateway", state.gateway_url(route).ok()),
         IssuerKind::Native(_) => ("urn:ietf:params:oauth:token-type:access_token", None),
         IssuerKind::Static => return Err(release::no_token(&lease.what.issuer)),

@@ -7,6 +7,7 @@ pub mod discover;
 pub mod env;
 pub mod grant;
 pub mod helper;
+pub mod identity;
 pub mod issuer;
 pub mod lease;
 pub mod lock;

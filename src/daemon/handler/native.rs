@@ -24,7 +24,6 @@ use crate::{
     config::{Issuer, IssuerKind},
     daemon::state::{Call, State, callers::Caller, leases::Given},
     error::{Error, Result},
-    identity,
     issuer::{
         self, Credential, Draw, Failure, Issued, Native, Next, Proof, Who,
         oauth::dpop::{self, Asked},
@@ -32,7 +31,6 @@ use crate::{
     lease::{Lease, Upstream},
     policy::Terms,
     secret::Secret,
-    store::StoreError,
     sys, token,
 };
 
@@ -57,7 +55,7 @@ pub fn of(state: &State, name: &str) -> Option<(Issuer, Native)> {
 
 /// Refuses what the issuer could not be asked for, before anything else is done.
 pub fn check(native: &Native, order: &Order) -> Result<()> {
-    native.issuer().check(&order.what).map_err(|failure| failure.explain(&order.what.issuer, native.host()))?;
+    native.issuer().check(&order.what).map_err(|failure| failure.explain(&order.what.issuer, &native.host()))?;
     if order.uses.is_some() || order.rate.is_some() {
         return Err(Error::new(Code::InvalidValue, format!("{} counts no uses of its tokens", native.host()))
             .hint("uses and rates are counted at the gateway, for an issuer that has a route"));
@@ -66,9 +64,11 @@ pub fn check(native: &Native, order: &Order) -> Result<()> {
 }
 
 /// Asks the issuer, and hands out what it gave if that is what was asked.
+///
+/// Without a caller it is for what the daemon itself makes, and shared with nobody.
 pub async fn issue(
     state: &Rc<State>,
-    caller: &Caller,
+    caller: Option<&Caller>,
     order: &Order,
     terms: Terms,
     (issuer, native): (Issuer, Native),
@@ -76,14 +76,16 @@ pub async fn issue(
     if !terms.bounds.is_empty() || terms.rate.is_some() {
         let error = Error::new(Code::Denied, format!("a grant bounds what requests with {} may hold", order.what))
             .hint("only the gateway can hold a token to that; grant it without --body and --rate, or use a route");
-        return Err(mint::refuse(state, Some(caller), order, error));
+        return Err(mint::refuse(state, caller, order, error));
     }
-    let key = mint::share_key(order, &terms);
+    let key = caller.and_then(|_| mint::share_key(order, &terms));
     let _turn = match &key {
         Some(key) => Some(state.held.turn(key).await),
         None => None,
     };
-    if let Some(minted) = mint::share(state, order, &terms)? {
+    if key.is_some()
+        && let Some(minted) = mint::share(state, order, &terms)?
+    {
         return Ok(minted);
     }
     // What is replaced by its use is used by one at a time, and stored before the next one's turn.
@@ -94,7 +96,7 @@ pub async fn issue(
     let credential = credential(state, &issuer, &native).await?;
     let issued = match ask(state, &issuer, &native, order, terms.ttl, &credential).await {
         Ok(issued) => issued,
-        Err(error) => return Err(mint::refuse(state, Some(caller), order, error)),
+        Err(error) => return Err(mint::refuse(state, caller, order, error)),
     };
     if let Some(name) = &issuer.credential {
         state.touch_credential(name, sys::now().wall_ms);
@@ -107,10 +109,22 @@ pub async fn issue(
     kept
 }
 
+/// Mints one and hands it to nobody: when it would end, and whether it was revoked.
+pub async fn try_out(state: &State, order: &Order, (issuer, native): (Issuer, Native)) -> Result<(i64, bool)> {
+    check(&native, order)?;
+    state.audit_ready()?;
+    let credential = credential(state, &issuer, &native).await?;
+    let issued = ask(state, &issuer, &native, order, order.ttl.unwrap_or_default(), &credential).await?;
+    let revocable = native.issuer().limits().revocable;
+    let name = order.what.issuer.as_str();
+    let revoked = revocable && revoke(state, &issuer, &native, name, issued.handle(), &credential).await?;
+    Ok((issued.ends_ms, revoked))
+}
+
 /// Writes lease and record, if all still stands.
 async fn keep(
     state: &Rc<State>,
-    caller: &Caller,
+    caller: Option<&Caller>,
     order: &Order,
     native: &Native,
     id: &str,
@@ -121,7 +135,11 @@ async fn keep(
         state.hold(id, &order.principal, &order.what.issuer, issued.ends_ms, issued.handle()).await?;
     }
     // The issuer, and the store, took their time.
-    let handed = caller.recheck().and_then(|()| mint::judge(state, caller, order)).and_then(|terms| {
+    let again = caller.map_or(Ok(()), Caller::recheck).and_then(|()| match caller {
+        Some(caller) => mint::judge(state, caller, order),
+        None => mint::standing_terms(state, order),
+    });
+    let handed = again.and_then(|terms| {
         let now = sys::now();
         let left = u64::try_from(issued.ends_ms.saturating_sub(now.wall_ms)).unwrap_or(0);
         let mut deadline = Deadline::after(now, terms.ttl.min(Duration::from_millis(left)));
@@ -130,7 +148,7 @@ async fn keep(
             let task = tasks.get(id).ok_or_else(|| super::task::ended(id))?;
             deadline = deadline.earlier(task.deadline, now);
         }
-        let key = mint::share_key(order, &terms);
+        let key = caller.and_then(|_| mint::share_key(order, &terms));
         let lease = Lease {
             id: id.to_owned(),
             task: order.task.clone(),
@@ -154,7 +172,7 @@ async fn keep(
             state.held.bind(id, key.clone(), dpop::hash(&issued.token));
         }
         let (given, hash) = (Given { token: text(&issued.token)?, parts }, token::hash_of(issued.token.expose()));
-        let minted = mint::hand_out(state, Some(caller), order, lease, &given, hash, now)?;
+        let minted = mint::hand_out(state, caller, order, lease, &given, hash, now)?;
         if let Some(key) = key {
             state.leases.borrow_mut().share(key, &minted.lease, given);
         }
@@ -183,16 +201,7 @@ async fn credential(state: &State, issuer: &Issuer, native: &Native) -> Result<C
         }
         (Proof::Stored, Some(name)) => Ok(Credential::Stored(store.get(name).await?)),
         (Proof::Stored, None) => Err(Error::internal("an issuer without a credential was let in")),
-        (Proof::Device, _) => {
-            let bytes = store.get(identity::NAME).await.map_err(|error| match error {
-                StoreError::NotFound => {
-                    Error::new(Code::NotFound, "this device has no identity yet").hint("hallpass identity init")
-                }
-                error => error.into(),
-            })?;
-            let device = identity::Device::read(&bytes).map_err(|damaged| Error::internal(damaged.to_string()))?;
-            Ok(Credential::Device(Box::new(device)))
-        }
+        (Proof::Device, _) => Ok(Credential::Device(Box::new(super::identity::device(state).await?))),
     }
 }
 
@@ -206,6 +215,7 @@ async fn ask(
     credential: &Credential,
 ) -> Result<Issued> {
     let (name, host) = (order.what.issuer.as_str(), native.host());
+    let host = host.as_str();
     let who = who(state, order);
     let asked = issuer::Order { what: &order.what, ttl, who: &who };
     let (mut tries, mut set_clock) = (0, false);
@@ -340,7 +350,7 @@ async fn revoke(
     handle: &Secret,
     credential: &Credential,
 ) -> Result<bool> {
-    let said = |failure: Failure| failure.explain(name, native.host());
+    let said = |failure: Failure| failure.explain(name, &native.host());
     let draw = draw(state, name)?;
     let Some(first) = native.issuer().revoke(handle, credential, &draw).map_err(said)? else { return Ok(false) };
     follow(state, name, issuer, Ok(first)).await?.map_err(said)
@@ -386,7 +396,7 @@ pub async fn inspect(state: &State, caller: &Caller, lease: &str) -> Result<Insp
     let held = held.ok_or_else(|| none("hallpass keeps those that it will revoke, until that is done"))?;
     let (issuer, native) = of(state, &held.issuer).ok_or_else(|| none("its issuer is not in the config any more"))?;
     let token = state.unseal(&held).await?.ok_or_else(|| none("the store has lost the key that it was sealed with"))?;
-    let said = |failure: Failure| failure.explain(&held.issuer, native.host());
+    let said = |failure: Failure| failure.explain(&held.issuer, &native.host());
     let credential = current(state, &issuer, &native).await?;
     let first = native.issuer().inspect(&token, &credential, &draw(state, &held.issuer)?).map_err(said)?;
     let first = first.ok_or_else(|| {

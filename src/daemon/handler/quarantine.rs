@@ -183,7 +183,8 @@ fn some_of(names: &[String]) -> String {
 /// What follows a take; does only what is missing.
 pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String, u64>) -> Result<()> {
     let settings = state.settings();
-    let served: BTreeSet<&str> = settings.config.issuers.values().filter_map(|issuer| issuer.credential.as_deref()).collect();
+    let served: BTreeSet<&str> =
+        settings.config.issuers.values().filter_map(|issuer| issuer.credential.as_deref()).collect();
     let (mut records, mut issuers, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     // The same secret may stand in the file twice.
     for hole in item.holes.iter().filter(|hole| seen.insert(hole.credential.as_str())) {

@@ -106,7 +106,9 @@ pub async fn forget_content(state: &State, credential: &str) {
         let Some(mut file) = state.renders.get(&name) else { continue };
         let issuer =
             wanted(state, &file.render).ok().and_then(|want| settings.config.issuers.get(&want.issuer).cloned());
-        if matches!(file.content, Some(Content::Credential)) && issuer.is_some_and(|i| i.credential.as_deref() == Some(credential)) {
+        if matches!(file.content, Some(Content::Credential))
+            && issuer.is_some_and(|i| i.credential.as_deref() == Some(credential))
+        {
             file.content = None;
             state.renders.put(file);
             state.renders.changed();
@@ -226,7 +228,15 @@ fn is_allowed(state: &State, render: &Render) -> bool {
 /// What may be better in a while with nobody doing anything about it that the daemon would hear of. A locked store is
 /// not among it: asking a keyring again and again would bring its prompt up again and again.
 fn passes(code: Code) -> bool {
-    matches!(code, Code::Io | Code::StateUnwritable | Code::Busy | Code::GatewayDown | Code::StoreUnavailable)
+    matches!(
+        code,
+        Code::Io
+            | Code::StateUnwritable
+            | Code::Busy
+            | Code::GatewayDown
+            | Code::StoreUnavailable
+            | Code::UpstreamUnreachable
+    )
 }
 
 /// Puts a refusal on record, once for as long as it is the same.
@@ -257,7 +267,7 @@ async fn make(state: &Rc<State>, render: &Render) -> Result<Content> {
     }
     open_task(state, render, &what)?;
     let order = order(render, what, Some(task));
-    let minted = mint::unattended(state, &order)?;
+    let minted = mint::unattended(state, &order).await?;
     let base_url = match &render.helper {
         Some(text) => Some(endpoint::place(text)?.address(&state.gateway_address()?)),
         None => minted.base_url,
@@ -299,6 +309,10 @@ fn variables(
 ) -> Vec<(String, String)> {
     if let Some(place) = render.helper.as_deref().and_then(|text| endpoint::place(text).ok()) {
         return state.gateway_address().map(|gateway| place.variables(&gateway, token)).unwrap_or_default();
+    }
+    if let Some((_, native)) = super::handler::native::of(state, issuer) {
+        let names = native.issuer().variables().iter().filter(|name| !name.contains('='));
+        return names.map(|name| (name.clone(), token.to_owned())).collect();
     }
     let Ok(route) = super::handler::env::route_of(state, issuer) else { return Vec::new() };
     let keys = route.key_env.iter().map(|name| (name.clone(), token.to_owned()));
