@@ -11,6 +11,7 @@ pub mod helper;
 pub mod identity;
 pub mod issuer;
 pub mod lease;
+pub mod login;
 pub mod mcp;
 pub mod openapi;
 pub mod operations;

@@ -22,6 +22,7 @@ mod issuer;
 mod lease;
 mod link;
 mod lock;
+mod login;
 mod man;
 mod mcp;
 mod mint;

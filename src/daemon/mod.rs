@@ -8,6 +8,7 @@ pub mod handler;
 mod instance;
 pub mod keeper;
 mod listener;
+mod loopback;
 mod notice;
 mod reaper;
 pub mod renderer;

@@ -81,8 +81,8 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, env, grant, helper, identity, issuer, lease, lock, mcp, mint, principal,
-        quarantine, render, revoke_upstream, route, status, task, trust, watch,
+        adopt, approve, credential, discover, env, grant, helper, identity, issuer, lease, lock, login, mcp, mcp_login,
+        mint, native, principal, quarantine, render, revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
         ("GET", ["ping"]) => json(&status::ping()),
@@ -147,6 +147,10 @@ async fn route(
         ("GET", ["issuers"]) => json(&issuer::list(state)),
         ("POST", ["issuers"]) => json(&issuer::add(state, caller, call.json()?)?),
         ("POST", ["issuers", "test"]) => json(&issuer::test(state, caller, call.json()?).await?),
+        ("POST", ["issuers", "discover"]) => json(&discover::discover(state, caller, call.json()?).await?),
+        ("POST", ["issuers", name, "login"]) => json(&login::start(state, caller, name, call.json()?).await?),
+        ("POST", ["issuers", name, "login", id]) => json(&login::wait(state, caller, name, id).await?),
+        ("POST", ["issuers", name, "logout"]) => json(&login::logout(state, caller, name).await?),
         ("GET", ["issuers", name]) => json(&issuer::show(state, name)?),
         ("DELETE", ["issuers", name]) => json(&issuer::remove(state, caller, name).await?),
 
@@ -167,6 +171,8 @@ async fn route(
         ("POST", ["renders", name, "renew"]) => json(&render::renew(state, caller, name).await?),
         ("GET", ["mcp"]) => json(&mcp::list(state)?),
         ("POST", ["mcp"]) => json(&mcp::add(state, caller, call.json()?)?),
+        ("POST", ["mcp", name, "challenge"]) => json(&mcp_login::challenged(state, name, call.json()?)?),
+        ("POST", ["mcp", name, "login"]) => json(&mcp_login::start(state, caller, name, call.json()?).await?),
         ("GET", ["mcp", name]) => json(&mcp::show(state, name)?),
         ("DELETE", ["mcp", name]) => json(&mcp::remove(state, caller, name)?),
 
@@ -178,6 +184,8 @@ async fn route(
         ("POST", ["mint"]) => json(&mint::mint(state, caller, call.json()?).await?),
         ("GET", ["leases"]) => json(&lease::list(state)?),
         ("GET", ["leases", id]) => json(&lease::show(state, id)?),
+        ("POST", ["leases", id, "proof"]) => json(&native::prove(state, caller, id, &call.json()?)?),
+        ("POST", ["leases", id, "inspect"]) => json(&native::inspect(state, caller, id).await?),
         ("POST", ["leases", id, "revoke"]) => json(&lease::revoke(state, caller, id)?),
         ("POST", ["revoke"]) => json(&lease::revoke_token(state, call.json()?)?),
 

@@ -21,6 +21,10 @@ impl Form {
         self.0.extend(percent_encode(value, &KEEP));
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn bytes(self) -> Bytes {
         self.0.into()
     }
