@@ -9,8 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     context::Context,
-    login,
-    output::{self, safe},
+    login, output,
     table::{Rows, facts},
     when,
 };
