@@ -39,6 +39,11 @@ pub enum Verb {
     /// Add an issuer whose own server mints
     #[command(subcommand)]
     Add(Box<Add>),
+    /// Mint one token, which nobody gets, to see whether there is one
+    Test {
+        /// ISSUER:SCOPE or ISSUER:SCOPE@RESOURCE
+        what: Wanted,
+    },
     /// Sign in at an issuer's server: by a browser here, or by a code elsewhere
     Login {
         /// Its name
@@ -63,11 +68,6 @@ pub enum Verb {
     ClientDocument {
         /// The URL at which you will host it
         url: String,
-    },
-    /// Mint one token, which nobody gets, to see whether there is one
-    Test {
-        /// ISSUER:SCOPE or ISSUER:SCOPE@RESOURCE
-        what: Wanted,
     },
     /// Remove an issuer; its credential stays
     Remove {
@@ -251,6 +251,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
                 None => Ok(code),
             }
         }
+        Verb::Test { what } => wizard::test(cx, what),
         Verb::Login { name, scopes, way } => {
             let body = StartLogin { scopes, how: way.how() };
             let started = cx.client()?.post(&format!("/v1/issuers/{}/login", segment(&name)), &body)?;
@@ -276,7 +277,6 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
             }
             output::json(&register::document(Some(&url), oauth::ClientAuth::None)).map(|()| 0)
         }
-        Verb::Test { what } => wizard::test(cx, what),
         Verb::Remove { name } => {
             cx.delete(&format!("/v1/issuers/{}", segment(&name)), |_: &Done| format!("issuer {name} is removed"))
         }

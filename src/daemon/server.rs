@@ -146,11 +146,11 @@ async fn route(
         ("POST", ["identity", "certificate"]) => json(&identity::certificate(state, caller, call.json()?).await?),
         ("GET", ["issuers"]) => json(&issuer::list(state)),
         ("POST", ["issuers"]) => json(&issuer::add(state, caller, call.json()?)?),
+        ("POST", ["issuers", "test"]) => json(&issuer::test(state, caller, call.json()?).await?),
         ("POST", ["issuers", "discover"]) => json(&discover::discover(state, caller, call.json()?).await?),
         ("POST", ["issuers", name, "login"]) => json(&login::start(state, caller, name, call.json()?).await?),
         ("POST", ["issuers", name, "login", id]) => json(&login::wait(state, caller, name, id).await?),
         ("POST", ["issuers", name, "logout"]) => json(&login::logout(state, caller, name).await?),
-        ("POST", ["issuers", "test"]) => json(&issuer::test(state, caller, call.json()?).await?),
         ("GET", ["issuers", name]) => json(&issuer::show(state, name)?),
         ("DELETE", ["issuers", name]) => json(&issuer::remove(state, caller, name).await?),
 

@@ -232,7 +232,7 @@ impl Settings {
             }
         }
         match (parts.remove(&self.field), ends(&members, draw)) {
-            (Some(token), Ok(ends_ms)) => Ok(Issued { token, parts, ends_ms, handle: Some(handle), key: None }),
+            (Some(token), Ok(ends_ms)) => Ok(Issued { parts, handle: Some(handle), ..Issued::token(token, ends_ms) }),
             (None, _) => Err(Failure::Answer { what: format!("it has no member {}", self.field), token: Some(handle) }),
             (_, Err(what)) => Err(Failure::Answer { what, token: Some(handle) }),
         }

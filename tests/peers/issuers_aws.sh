@@ -41,7 +41,7 @@ hallpass issuer test same:session >/dev/null || fail "GetSessionToken"
 ok "GetSessionToken"
 
 hallpass helper add aws profile:agents "$want" >/dev/null || fail "helper add"
-printf '[default]\ncredential_process = %s helper aws --profile agents --as bot\n' "$HALLPASS" >"$work/config"
+printf '[default]\ncredential_process = %s helper aws --as bot --profile agents\n' "$HALLPASS" >"$work/config"
 who=${you:-bot}
 AWS_CONFIG_FILE="$work/config" "$python" "$here/issuers_aws.py" call custom-process "$who" >"$work/out" 2>&1 ||
   { cat "$work/out" >&2; fail "boto3 by credential_process"; }

@@ -113,6 +113,10 @@ pub async fn issue(
 pub async fn try_out(state: &State, order: &Order, (issuer, native): (Issuer, Native)) -> Result<(i64, bool)> {
     check(&native, order)?;
     state.audit_ready()?;
+    let _one = match &issuer.credential {
+        Some(name) if native.issuer().rotates() => Some(state.logins.turn(name).await),
+        _ => None,
+    };
     let credential = credential(state, &issuer, &native).await?;
     let issued = ask(state, &issuer, &native, order, order.ttl.unwrap_or_default(), &credential).await?;
     let revocable = native.issuer().limits().revocable;
