@@ -41,7 +41,11 @@ impl Call {
 }
 
 /// Answers one request.
-pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Result<Request<RequestBody>>) -> Response<Full<Bytes>> {
+pub async fn answer(
+    state: Rc<State>,
+    caller: Rc<Caller>,
+    request: Result<Request<RequestBody>>,
+) -> Response<Full<Bytes>> {
     let answer = match request {
         Ok(request) => serve(&state, &caller, request).await,
         Err(error) => Err(error),

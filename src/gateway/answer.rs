@@ -13,12 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{
-    body::Cut,
-    kept::Kept,
-    link::Link,
-    upload::Upload,
-};
+use super::{body::Cut, kept::Kept, link::Link, upload::Upload};
 use crate::http::framed::{Framed, Piece};
 
 /// The body of an upstream's answer.

@@ -74,10 +74,7 @@ pub(super) async fn serve<B: Backend, T>(
 }
 
 /// The answer on the wire.
-pub(super) fn respond(
-    endpoint: &Endpoint,
-    outcome: Result<Zeroizing<String>, &Error>,
-) -> Response<Through<Answer>> {
+pub(super) fn respond(endpoint: &Endpoint, outcome: Result<Zeroizing<String>, &Error>) -> Response<Through<Answer>> {
     let (status, body) = match &outcome {
         Ok(text) => (StatusCode::OK, Bytes::copy_from_slice(text.as_bytes())),
         Err(error) => {

@@ -30,7 +30,12 @@ mod upload;
 mod upstream;
 mod websocket;
 
-use std::{cell::{Cell, RefCell}, future::Future, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    rc::Rc,
+    time::Duration,
+};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;

@@ -19,7 +19,7 @@ use super::{
     headers,
     inject::{inject, strip_query},
     kept::Failure,
-    matcher::{Allowed, Asked, decide},
+    matcher::{Asked, decide},
     respond::problem,
     route::GraphqlRule,
     token_place::{self, Presented, holds_token},
@@ -116,12 +116,21 @@ async fn forward<B: Backend>(
         .hint(format!("ask for one: hallpass mint {}:SCOPE", route.name)));
     }
     let allowed = decide(&entry.rules, Asked { method: request.method(), websocket, target: &target, from }, &pass)?;
-    (trail.scope, trail.resource) = (Some(allowed.scope.clone()), allowed.resource.clone());
+    let graphql = allowed.graphql;
+    (trail.scope, trail.resource) = (Some(allowed.scope), allowed.resource);
 
     let (mut parts, incoming) = request.into_parts();
     let blame = incoming.blame();
     let mut query = strip_query(target.query(), &route.auth)?;
-    let body = judged_body(incoming, &parts, &pass, &allowed, websocket, target.query()).await?;
+    let body = if pass.bounds.is_empty() && graphql.is_none() {
+        match incoming.whole() {
+            Ok(bytes) => Through::whole(bytes),
+            Err(incoming) => Through::stream(incoming, pass.ended.clone()),
+        }
+    } else {
+        // Boxed, as what is rare: every request would carry its size around.
+        Box::pin(judged_body(incoming, &parts, &pass, graphql, websocket, target.query())).await?
+    };
     let mut headers = headers::forwarded(std::mem::take(&mut parts.headers), &routes.key_headers)?;
     let base_url = base_url(entry, &pass)?;
     let upstream = gateway.upstreams.get(&pass.holder.issuer, base_url, route.allow_private, port)?;
@@ -257,22 +266,19 @@ async fn admit<B: Backend>(
     }
 }
 
-/// The body as it is forwarded: streamed, or read whole and judged where something bounds it.
+/// The body as it is forwarded where something bounds it: read whole and judged.
 async fn judged_body(
     incoming: RequestBody,
     parts: &http::request::Parts,
     pass: &Pass,
-    allowed: &Allowed,
+    graphql: Option<GraphqlRule>,
     websocket: bool,
     query: Option<&str>,
 ) -> Result<Through, Error> {
-    if pass.bounds.is_empty() && allowed.graphql.is_none() {
-        return Ok(Through::stream(incoming, pass.ended.clone()));
-    }
     if websocket {
         return Err(Error::new(Code::OutsideBounds, "what goes over a WebSocket cannot be held to the grant's bounds"));
     }
-    if allowed.graphql == Some(GraphqlRule::Query) && (parts.method != http::Method::POST || query.is_some()) {
+    if graphql == Some(GraphqlRule::Query) && (parts.method != http::Method::POST || query.is_some()) {
         return Err(Error::new(
             Code::OutsideScope,
             "this scope takes GraphQL only as a POST with the document in its body",
@@ -281,7 +287,7 @@ async fn judged_body(
     body::require_plain_json(&parts.headers)?;
     let whole = body::collect(incoming).await?;
     pass.bounds.check(&whole).map_err(body::refused)?;
-    if allowed.graphql == Some(GraphqlRule::Query) {
+    if graphql == Some(GraphqlRule::Query) {
         graphql::require_queries(&whole)?;
     }
     Ok(Through::whole(whole))

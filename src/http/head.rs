@@ -88,8 +88,7 @@ pub fn read(
         Ok(())
     })?;
     let mut request = Request::new(());
-    *request.method_mut() =
-        Method::from_bytes(line.method).map_err(|_| Fault::Malformed("the method is no word"))?;
+    *request.method_mut() = Method::from_bytes(line.method).map_err(|_| Fault::Malformed("the method is no word"))?;
     *request.uri_mut() = Uri::from_maybe_shared(text.slice_ref(line.target))
         .map_err(|_| Fault::Malformed("the target is none (RFC 9112 section 3.2)"))?;
     *request.version_mut() = if head.old { Version::HTTP_10 } else { Version::HTTP_11 };

@@ -18,6 +18,8 @@ use super::head::Fault;
 pub(super) trait Source {
     /// The next piece.
     fn poll_data(&self, turn: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>>;
+    /// All of it, where it is here.
+    fn take_whole(&self, turn: u64) -> Option<Bytes>;
     /// How many bytes are to come, where that is known.
     fn left(&self, turn: u64) -> Option<u64>;
     /// Nobody will ask any more.
@@ -37,6 +39,17 @@ pub struct Blame(Option<(Rc<dyn Source>, u64)>);
 impl RequestBody {
     pub(super) fn new(source: Rc<dyn Source>, turn: u64) -> Self {
         Self(Some((source, turn)))
+    }
+
+    /// All of it at once, where all of it has come and it is not chunked.
+    ///
+    /// # Errors
+    /// Gives itself back where that is not so.
+    pub fn whole(self) -> Result<Bytes, Self> {
+        match &self.0 {
+            None => Ok(Bytes::new()),
+            Some((source, turn)) => source.take_whole(*turn).ok_or(self),
+        }
     }
 
     /// Remains when the body is given away.

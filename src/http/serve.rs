@@ -51,12 +51,7 @@ pub struct Limits {
 /// Dropped with the connection: the handler's future and the answer's body, so a client that leaves
 /// cancels what was done for it. When `shutdown` is cancelled the answer under way is finished and the
 /// connection closes. After an answer with status 101, and only then, it gives the connection back.
-pub async fn serve_http1<S, H, F, B>(
-    io: S,
-    limits: Limits,
-    handler: H,
-    shutdown: CancellationToken,
-) -> Option<Raw<S>>
+pub async fn serve_http1<S, H, F, B>(io: S, limits: Limits, handler: H, shutdown: CancellationToken) -> Option<Raw<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Result<Request<RequestBody>, Error>) -> F,
@@ -100,10 +95,15 @@ where
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut stop = pin!(shutdown.cancelled());
+    let (mut stop, mut listens) = (pin!(shutdown.cancelled()), false);
     loop {
         let heard = poll_fn(|cx| match stream.borrow_mut().poll_head(cx) {
-            Poll::Pending => stop.as_mut().poll(cx).map(|()| Heard::End),
+            // Once it listens it wakes this task, whose waker stays the same.
+            Poll::Pending if listens && !shutdown.is_cancelled() => Poll::Pending,
+            Poll::Pending => {
+                listens = true;
+                stop.as_mut().poll(cx).map(|()| Heard::End)
+            }
             heard => heard,
         })
         .await;

@@ -207,8 +207,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
 
     /// Ready when the client leaves while it waits for an answer. What it sends meanwhile is kept, up to a point.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // What of a body is not read yet stands before the end.
-        if self.body.is_some() || !self.inbox.bytes.is_empty() {
+        // What of a body is not read yet stands before the end; another task may be reading it.
+        if let Some(body) = &mut self.body {
+            body.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if !self.inbox.bytes.is_empty() {
             return Poll::Pending;
         }
         match ready!(self.poll_fill(cx)) {
@@ -354,6 +358,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Source for RefCell<Stream<S>> {
     fn poll_data(&self, turn: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         let mut stream = self.borrow_mut();
         if stream.turn == turn { stream.poll_data(cx) } else { Poll::Ready(None) }
+    }
+
+    fn take_whole(&self, turn: u64) -> Option<Bytes> {
+        let mut stream = self.borrow_mut();
+        let Some(Body { framed: Framed::Length(length), .. }) = stream.body else { return None };
+        let length = usize::try_from(length).ok().filter(|length| *length <= stream.inbox.bytes.len())?;
+        if stream.turn != turn {
+            return None;
+        }
+        stream.body_is_over();
+        Some(stream.inbox.bytes.split_to(length).freeze())
     }
 
     fn left(&self, turn: u64) -> Option<u64> {

@@ -41,6 +41,7 @@ mod mcp_login;
 mod mcp_remote;
 mod mcp_serve;
 mod mint;
+mod mounts;
 mod narrow;
 mod native;
 mod principal;

@@ -150,14 +150,29 @@ async fn exchange(text: &str) -> String {
 async fn an_answer_is_framed_as_its_request_can_read_it() {
     run(async {
         for (request, expected) in [
-            ("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close", "200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n/a "),
-            ("HEAD /a HTTP/1.1\r\nHost: a\r\nConnection: close", "200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n"),
+            (
+                "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close",
+                "200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n/a ",
+            ),
+            (
+                "HEAD /a HTTP/1.1\r\nHost: a\r\nConnection: close",
+                "200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n",
+            ),
             ("GET /a HTTP/1.0\r\nHost: a", "200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\n/a "),
             ("GET /none HTTP/1.1\r\nHost: a\r\nConnection: close", "204 No Content\r\nconnection: close\r\n\r\n"),
-            ("GET /same HTTP/1.1\r\nHost: a\r\nConnection: close", "304 Not Modified\r\ncontent-length: 77\r\nconnection: close\r\n\r\n"),
-            ("GET /odd HTTP/1.1\r\nHost: a\r\nConnection: close", "200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n/odd "),
+            (
+                "GET /same HTTP/1.1\r\nHost: a\r\nConnection: close",
+                "304 Not Modified\r\ncontent-length: 77\r\nconnection: close\r\n\r\n",
+            ),
+            (
+                "GET /odd HTTP/1.1\r\nHost: a\r\nConnection: close",
+                "200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n/odd ",
+            ),
             ("GET /close HTTP/1.1\r\nHost: a", "200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n/close "),
-            ("GET /dated HTTP/1.1\r\nHost: a\r\nConnection: close", "200 OK\r\ndate: then\r\ncontent-length: 7\r\nconnection: close\r\n\r\n/dated "),
+            (
+                "GET /dated HTTP/1.1\r\nHost: a\r\nConnection: close",
+                "200 OK\r\ndate: then\r\ncontent-length: 7\r\nconnection: close\r\n\r\n/dated ",
+            ),
         ] {
             assert_eq!(exchange(&format!("{request}\r\n\r\n")).await, format!("HTTP/1.1 {expected}"), "{request}");
         }
@@ -186,7 +201,8 @@ async fn requests_are_answered_in_their_order_and_bodies_are_not_heads() {
                 to_end(&mut client).await
             };
             let text = sent.await;
-            let bodies: Vec<_> = text.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP/1.1").next().unwrap()).collect();
+            let bodies: Vec<_> =
+                text.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP/1.1").next().unwrap()).collect();
             // Nobody read the fourth's body: skipped where it was here, else the end.
             if cut == requests.len() {
                 assert_eq!(bodies, ["/1 ", "/2 GET /", "/3 abcde", "unread", "/4 "], "{text}");
@@ -267,7 +283,11 @@ async fn every_wait_has_its_end() {
         for (start, limits, answer) in [
             ("", Limits { idle_time: short, ..LIMITS }, ""),
             ("GET / HT", Limits { head_time: short, ..LIMITS }, "HTTP/1.1 408"),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na", Limits { body_time: short, ..LIMITS }, "HTTP/1.1 408"),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na",
+                Limits { body_time: short, ..LIMITS },
+                "HTTP/1.1 408",
+            ),
         ] {
             let (mut client, served, _) = serve(limits);
             client.write_all(start.as_bytes()).await.unwrap();
@@ -504,6 +524,32 @@ async fn no_request_is_lost_whenever_it_comes() {
             assert!(until(&mut client, &format!("/{turn} ")).await.contains("200 OK"));
             tokio::time::sleep(Duration::from_micros(9_000 + turn * 50)).await;
         }
+        drop(client);
+        served.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_here_already_is_given_at_once() {
+    run(async {
+        let (mut client, served, _) = serve_with(LIMITS, |request| async {
+            match request.unwrap().into_body().whole() {
+                Ok(bytes) => whole([b"whole ", &*bytes].concat()),
+                Err(body) => whole([b"coming ", &*body.collect().await.unwrap().to_bytes()].concat()),
+            }
+        });
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+        // What stands behind it is the next request's.
+        client.write_all(format!("{head}abcd{head}ef").as_bytes()).await.unwrap();
+        until(&mut client, "whole abcd").await;
+        client.write_all(b"gh").await.unwrap();
+        until(&mut client, "coming efgh").await;
+        let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        client.write_all(chunked.as_bytes()).await.unwrap();
+        until(&mut client, "coming ok").await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        until(&mut client, "whole ").await;
         drop(client);
         served.await.unwrap();
     })
