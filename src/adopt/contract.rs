@@ -37,22 +37,25 @@ pub fn add(
     if entry.beside.is_some() && there.is_none() {
         return Err("the tool's other file is the same, or has no place here".into());
     }
-    let mut words = Words { names: written(entry.written, text, secret.value)?, here: tree, there };
+    let star = stars.first().map(String::as_str).unwrap_or_default();
+    let mut words = Words { names: written(entry.written, text, secret.value, star)?, here: tree, there };
     words.put("hallpass", tool.hallpass);
     words.put("text", text);
     words.put("issuer", secret.name);
+    words.put("variable", &variable(secret.name));
     for (index, star) in stars.iter().enumerate() {
         words.put(&(index + 1).to_string(), star);
     }
     let link = match &entry.link {
         None => None,
         Some(name) => {
-            let path = tool
-                .paths
-                .get(name)
-                .ok_or_else(|| format!("{} would not find {name}: ~/.local/bin is not on PATH", tool.surface.title))?;
-            words.put("link", path);
-            Some(path.clone())
+            let why = || {
+                let title = &tool.surface.title;
+                format!("{title} would not find {name}: ~/.local/bin is not on PATH, or another program has this name")
+            };
+            let path = words.fill(tool.paths.get(name).ok_or_else(why)?, &|star| star.trim_matches('/').replace('/', "+"))?;
+            words.put("link", &path);
+            Some(path)
         }
     };
     let mut want = released(secret.name);
@@ -78,14 +81,18 @@ pub fn add(
         taken(tree, &words.pointer(other)?)?;
     }
     let mut edits = settings(tree, &entry.set, &words)?;
+    let mut gone = false;
     for other in &entry.drop {
         let other = words.pointer(other)?;
+        gone |= at.strip_prefix(&other).is_some_and(|rest| rest.starts_with('/'));
         if tree.get(&other).is_some() {
             edits.push(Edit { at: other, to: None });
         }
     }
-    let value = entry.value.as_deref().map(|text| words.fill(text, &plain)).transpose()?;
-    edits.push(Edit { at, to: value.map(Value::String) });
+    let value = entry.value.as_deref().map(|text| words.value(&text.into())).transpose()?;
+    if !gone {
+        edits.push(Edit { at, to: value });
+    }
     if let (Some(beside), Some(there)) = (&entry.beside, there) {
         for other in &beside.unless {
             taken(there, &words.pointer(other)?)?;
@@ -95,8 +102,17 @@ pub fn add(
     planned.edits.append(&mut edits);
     let check = words.fill(entry.check.as_deref().unwrap_or_default(), &word)?;
     let principal = tool.principal.unwrap_or(HUMAN).to_owned();
+    let start = entry.start.as_deref().map(|text| words.fill(text, &plain)).transpose()?;
     let stored = Some(SecretText::new(stored));
-    Ok(Step { with: With::Contract, want, principal, check, start: None, stored, helper, link })
+    Ok(Step { with: With::Contract, want, principal, check, start, stored, helper, link })
+}
+
+/// A variable that is named after the issuer.
+fn variable(issuer: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = issuer.chars().map(letter).collect();
+    let first = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("{first}{name}_TOKEN")
 }
 
 fn taken(tree: &Tree, at: &str) -> Result<(), String> {
@@ -120,8 +136,8 @@ fn settings(tree: &Tree, set: &[(String, Value)], words: &Words<'_>) -> Result<V
     Ok(edits)
 }
 
-/// The key and what stands around it.
-fn written(how: Written, text: &str, secret: &str) -> Result<Named, String> {
+/// The key and what stands around it; `star` is what the first `*` of the place stood for.
+fn written(how: Written, text: &str, secret: &str, star: &str) -> Result<Named, String> {
     let part = || "the key is only a part of what stands here".to_owned();
     let named = |pairs: &[(&str, &str)]| -> Named {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect()
@@ -131,10 +147,39 @@ fn written(how: Written, text: &str, secret: &str) -> Result<Named, String> {
         Written::Whole if text == secret => Ok(named(&[("key", secret)])),
         Written::Whole => Err(part()),
         Written::Basic => {
-            let bytes = Zeroizing::new(STANDARD.decode(secret).map_err(|_| part())?);
-            let both = core::str::from_utf8(&bytes).map_err(|_| part())?.trim_end_matches('\0');
-            let (user, key) = both.split_once(':').ok_or_else(part)?;
+            let both = decoded(secret).ok_or_else(part)?;
+            let (user, key) = both.trim_end_matches('\0').split_once(':').ok_or_else(part)?;
             Ok(named(&[("user", user), ("key", key)]))
+        }
+        Written::Base64 => Ok(named(&[("key", &decoded(secret).ok_or_else(part)?)])),
+        Written::Header => {
+            let (name, value) = text.split_once(':').ok_or_else(part)?;
+            let (scheme, rest) = value.trim().split_once(' ').ok_or_else(part)?;
+            if !name.trim().eq_ignore_ascii_case("authorization") || rest.trim() != secret {
+                return Err("only an Authorization header with the key alone can come from a helper".into());
+            }
+            let both = decoded(secret).filter(|_| scheme.eq_ignore_ascii_case("basic"));
+            let (user, key) = match both.as_deref().map(|both| both.split_once(':')) {
+                // What no user name can end with says by which scheme it is sent.
+                None if scheme.eq_ignore_ascii_case("bearer") => ("Bearer:", secret),
+                Some(Some(pair)) => pair,
+                _ => return Err(format!("{scheme} is no way in which a helper can give a key")),
+            };
+            let every = || "it goes to every host: give it a section of its own, such as [http \"https://HOST/\"]".to_owned();
+            let (kind, rest) = star.split_once("://").ok_or_else(every)?;
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let path = path.trim_matches('/');
+            let url = if path.is_empty() { format!("{kind}://{host}") } else { format!("{kind}://{host}/{path}/*") };
+            let below = if path.is_empty() { String::new() } else { format!("{path}/x") };
+            Ok(named(&[
+                ("user", user),
+                ("key", key),
+                ("scheme", kind),
+                ("host", host),
+                ("path", &below),
+                ("origin", &format!("{kind}://{host}")),
+                ("url", &url),
+            ]))
         }
         Written::Url => {
             let (before, after) = text.split_once(secret).ok_or_else(part)?;
@@ -156,7 +201,10 @@ fn written(how: Written, text: &str, secret: &str) -> Result<Named, String> {
             let path = path.strip_suffix(".git").unwrap_or(path);
             let origin = format!("{scheme}://{host}");
             let url = if path.is_empty() { origin.clone() } else { format!("{origin}/{path}") };
-            Ok(named(&[
+            // With the name alone, and only where there is one: a tool asks for a password of somebody.
+            let kept = format!("{front}://{}@{after}", before.rsplit_once("://").map_or("", |(_, user)| user.trim_end_matches(':')));
+            let kept = if user.is_empty() { Vec::new() } else { named(&[("named", &kept)]) };
+            let mut names = named(&[
                 ("user", &user),
                 ("key", &key),
                 ("scheme", scheme),
@@ -165,9 +213,16 @@ fn written(how: Written, text: &str, secret: &str) -> Result<Named, String> {
                 ("origin", &origin),
                 ("url", &url),
                 ("bare", &format!("{front}://{after}")),
-            ]))
+            ]);
+            names.extend(kept);
+            Ok(names)
         }
     }
+}
+
+fn decoded(text: &str) -> Option<Zeroizing<String>> {
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
+    core::str::from_utf8(&bytes).ok().map(|text| Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -175,7 +230,7 @@ mod tests {
     use super::*;
 
     fn get(how: Written, text: &str, secret: &str, name: &str) -> Option<String> {
-        let names = written(how, text, secret).ok()?;
+        let names = written(how, text, secret, "https://h.example/acme/").ok()?;
         names.into_iter().find(|(known, _)| known == name).map(|(_, value)| value.to_string())
     }
 
@@ -189,6 +244,7 @@ mod tests {
             ("path", "acme/web"),
             ("url", "https://h.example:8443/acme/web"),
             ("bare", "https://h.example:8443/acme/web.git"),
+            ("named", "https://jo@h.example:8443/acme/web.git"),
         ] {
             assert_eq!(get(Written::Url, text, "s%40x", name).as_deref(), Some(value), "{name}");
         }
@@ -210,5 +266,26 @@ mod tests {
         assert_eq!(get(Written::Basic, &text, &text, "key").as_deref(), Some("pa:ss"));
         assert_eq!(get(Written::Basic, "a", "a", "key"), None);
         assert_eq!(get(Written::Whole, "Bearer a", "a", "key"), None);
+        assert_eq!(get(Written::Base64, &text, &text, "key").as_deref(), Some("jo:pa:ss"));
+    }
+
+    #[test]
+    fn a_header_is_for_one_url_and_says_how_it_is_sent() {
+        let basic = STANDARD.encode("jo:s");
+        let (header, bearer) = (format!("AUTHORIZATION: basic {basic}"), "Authorization: Bearer k");
+        for (text, secret, name, value) in [
+            (header.as_str(), basic.as_str(), "user", "jo"),
+            (&header, &basic, "key", "s"),
+            (bearer, "k", "user", "Bearer:"),
+            (bearer, "k", "url", "https://h.example/acme/*"),
+            (bearer, "k", "path", "acme/x"),
+        ] {
+            assert_eq!(get(Written::Header, text, secret, name).as_deref(), Some(value), "{name}");
+        }
+        for odd in ["Private-Token: k", "Authorization: k", "Authorization: Token k", "X: Bearer k"] {
+            assert_eq!(get(Written::Header, odd, "k", "key"), None, "{odd}");
+        }
+        assert!(written(Written::Header, bearer, "k", "").unwrap_err().contains("every host"));
+        assert_eq!(variable("npm-2"), "NPM_2_TOKEN");
     }
 }

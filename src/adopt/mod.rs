@@ -5,6 +5,7 @@
 
 mod contract;
 pub mod edit;
+mod hcl;
 mod hunk;
 mod ini;
 pub mod plan;

@@ -57,7 +57,7 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct Add {
-    /// git, docker, aws, azure, gcp, kubectl, cargo, bazel, terraform, go, keyring, headers, or * for any
+    /// git, docker, aws, azure, gcp, kubectl, cargo, bazel, terraform, go, keyring, npm, headers, or * for any
     tool: String,
     /// What it asks for: https://github.com/acme/*, profile:NAME, audience:NAME, cluster:URL, resource:URL
     url: String,
@@ -77,6 +77,9 @@ pub fn quick(words: &[OsString]) -> Option<Verb> {
     };
     if let Some(tool) = Tool::of_program(program) {
         return call(tool, rest);
+    }
+    if let Some(registry) = Tool::npm_program(program) {
+        return call(Tool::Npm, &[registry.into()]);
     }
     match rest {
         [only] if only == CARGO_PLUGIN => call(Tool::Cargo, rest),
@@ -320,6 +323,8 @@ mod tests {
             ("/x/cargo-credential-hallpass --cargo-plugin", "cargo --cargo-plugin"),
             ("hallpass --cargo-plugin", "cargo --cargo-plugin"),
             ("/x/keyring get h u", "keyring get h u"),
+            ("/x/npm-token-hallpass-h.example+a", "npm h.example/a"),
+            ("/x/bazel-credential-hallpass get", "bazel get"),
             ("hallpass helper terraform get h", "terraform get h"),
         ] {
             assert_eq!(call(line).as_deref(), Some(said), "{line}");

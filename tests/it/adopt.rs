@@ -30,8 +30,7 @@ const UNPROVED: &[&str] = &[
     "codex /mcp_servers/*/http_headers/*",
     "droid /mcpServers/*/env/*",
     "gemini-cli /GOOGLE_API_KEY",
-    // Of the home's two lines each keeps the other: `adopt_tools` has one alone.
-    "git /*",
+    "gcloud /private_key",
     "llm /anthropic",
     "lm-studio /mcpServers/*/env/*",
     "mcp-shared /mcpServers/*/env/*",
