@@ -235,7 +235,7 @@ fn every_tool_of_a_home_as_people_have_it() {
         })
         .map(|(surface, entry)| format!("{} {}", surface.name, entry.at))
         .collect();
-    assert_eq!(unproved, UNPROVED.iter().map(|text| (*text).to_owned()).collect());
+    assert_eq!(unproved, UNPROVED.iter().map(|text| (*text).to_owned()).collect(), "{said:#?}");
     jo.run("adopt --undo --yes").ok();
     for (path, bytes) in &before {
         assert!(fs::read(path).unwrap() == *bytes, "{} is another file", path.display());

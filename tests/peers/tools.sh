@@ -273,7 +273,7 @@ python_part() {
 started() {
   line=$(sed -n "s/.*start it so: \(.*hallpass exec .* -- $2\)\$/\1/p" "$work/$1.said")
   [ -n "$line" ] || fail "$1: adopt does not say how it is started: $(cat "$work/$1.said")"
-  echo "$line" | sed "s#hallpass exec#$HALLPASS exec --no-project#"
+  echo "$line" | sed "s#hallpass exec#$HALLPASS exec#"
 }
 
 npm_part() {
@@ -291,12 +291,12 @@ pnpm_part() {
   rm -f "$HOME/.npmrc"
   for version in pnpm9/bin/pnpm.cjs:rc pnpm/bin/pnpm.mjs:auth.ini; do
     file="$HOME/.config/pnpm/${version##*:}" program="$cache/pnpm/node_modules/${version%%:*}"
-    printf 'registry=https://%s/\ncafile=%s\n//%s/:_authToken=%s\n' "$(at pnpm)" "$work/tls.crt" "$(at pnpm)" "$(cat "$work/keys/pnpm")" >"$file"
+    printf 'registry=https://%s/\nstrict-ssl=false\n//%s/:_authToken=%s\n' "$(at pnpm)" "$(at pnpm)" "$(cat "$work/keys/pnpm")" >"$file"
     adopt pnpm pnpm "$file"
     rm -rf "$work/pnpm"
     mkdir -p "$work/pnpm"
     echo '{"name":"x","version":"1.0.0"}' >"$work/pnpm/package.json"
-    works pnpm "pnpm add ($(node "$program" --version), ${version##*:})" sh -c "cd '$work/pnpm' && NODE_EXTRA_CA_CERTS='$work/tls.crt' node '$program' add --store-dir '$work/pnpm-store' sample"
+    works pnpm "pnpm add ($(node "$program" --version), ${version##*:})" sh -c "cd '$work/pnpm' && node '$program' add --store-dir '$work/pnpm-store' sample"
     undo pnpm "$file"
     rm -f "$file"
   done
@@ -321,7 +321,7 @@ P
 terraform_part() {
   command -v terraform >/dev/null || { ok "terraform: skipped, it is not installed"; return 0; }
   mkdir -p "$HOME/.terraform.d" "$work/tf"
-  host="localhost:$(cat "$work/ports/terraform")"
+  host=$(at terraform)
   printf 'module "web" {\n  source  = "%s/acme/web/aws"\n  version = "1.0.0"\n}\n' "$host" >"$work/tf/main.tf"
   printf '{\n  "credentials": {\n    "%s": {\n      "token": "%s"\n    }\n  }\n}\n' "$host" "$(cat "$work/keys/terraform")" \
     >"$HOME/.terraform.d/credentials.tfrc.json"
@@ -354,8 +354,8 @@ google_part() {
   printf '{"type": "external_account", "audience": "%s", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "https://%s/v1/token", "credential_source": {"executable": {"command": "%s helper gcp", "timeout_millis": 5000}}}' \
     "$audience" "$(at sts)" "$HALLPASS" >"$work/google.json"
   works sts "google-auth, an executable source" env GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 "REQUESTS_CA_BUNDLE=$work/tls.crt" \
-    "$venv/bin/python" -c 'import sys, google.auth, google.auth.transport.requests as t
-found, _ = google.auth.load_credentials_from_file(sys.argv[1], scopes=["a"])
+    "$venv/bin/python" -c 'import sys, google.auth.pluggable as p, google.auth.transport.requests as t
+found = p.Credentials.from_file(sys.argv[1], scopes=["a"])
 found.refresh(t.Request())
 assert found.token == "exchanged", found.token' "$work/google.json"
 }

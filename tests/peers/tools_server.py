@@ -184,7 +184,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/v1/modules/acme/web/aws/versions":
             return self.answer(200, {"modules": [{"versions": [{"version": "1.0.0"}]}]})
         if path == "/v1/modules/acme/web/aws/1.0.0/download":
-            where = f"https://localhost:{self.server.server_port}/files/module.tar.gz?archive=tar.gz"
+            where = f"https://127.0.0.1:{self.server.server_port}/files/module.tar.gz?archive=tar.gz"
             return self.answer(204, x_terraform_get=where)
         self.answer(404)
 
