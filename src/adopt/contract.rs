@@ -80,6 +80,10 @@ pub fn add(
     for other in &entry.unless {
         taken(tree, &words.pointer(other)?)?;
     }
+    let start = entry.start.as_deref().map(|text| words.fill(text, &plain)).transpose()?;
+    if let Some((name, _)) = start.as_deref().and_then(|start| start.split_once('=')).filter(|(name, _)| !sets(name)) {
+        return Err(format!("{} would read it from {name}, which no program can set", tool.surface.title));
+    }
     let mut edits = settings(tree, &entry.set, &words)?;
     let mut gone = false;
     for other in &entry.drop {
@@ -102,9 +106,13 @@ pub fn add(
     planned.edits.append(&mut edits);
     let check = words.fill(entry.check.as_deref().unwrap_or_default(), &word)?;
     let principal = tool.principal.unwrap_or(HUMAN).to_owned();
-    let start = entry.start.as_deref().map(|text| words.fill(text, &plain)).transpose()?;
     let stored = Some(SecretText::new(stored));
     Ok(Step { with: With::Contract, want, principal, check, start, stored, helper, link })
+}
+
+/// Whether a shell can set a variable of this name.
+fn sets(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// A variable that is named after the issuer.
@@ -287,5 +295,6 @@ mod tests {
         }
         assert!(written(Written::Header, bearer, "k", "").unwrap_err().contains("every host"));
         assert_eq!(variable("npm-2"), "NPM_2_TOKEN");
+        assert!(sets("BUNDLE_GEMS__EXAMPLE__COM") && !sets("BUNDLE_HTTPS://GEMS__EXAMPLE__COM/") && !sets("1A"));
     }
 }

@@ -261,6 +261,14 @@ struct Live {
 }
 
 impl Live {
+    /// What adopt writes for tools that run any command, `keyring --want NAME:SCOPE get NAME NAME`: no host of anybody's, and
+    /// nothing but what the want says by itself.
+    fn by_itself(&self, request: &HelperRequest) -> Option<String> {
+        let name = &self.options.want.as_ref()?.issuer;
+        let named = request.username.as_ref() == Some(name) && request.url == format!("https://{name}");
+        (self.tool == Tool::Keyring && named).then(|| request.url.clone())
+    }
+
     fn client(&mut self) -> Result<&mut Client> {
         if let Some(error) = &self.options.wrong {
             return Err(error.clone());
@@ -276,7 +284,7 @@ impl Live {
 impl Daemon for Live {
     fn ask(&mut self, mut request: HelperRequest) -> Result<HelperAnswer> {
         request.want = self.options.want.clone();
-        request.place = self.options.place.clone();
+        request.place = self.options.place.clone().or_else(|| self.by_itself(&request));
         request.claim = self.options.claim.clone();
         request.wait_seconds = self.options.wait.or(self.tool.waits());
         let extra = Duration::from_secs(request.wait_seconds.unwrap_or(USUAL_WAIT));

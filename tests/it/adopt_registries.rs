@@ -47,7 +47,7 @@ fn a_key_between_two_that_are_adopted_stays_byte_for_byte() {
 
 #[test]
 fn what_is_terraform_s_already_stays() {
-    let token = [&random()[..14], ".atlasv1.", &random()[..40], &random()[..27]].concat();
+    let token = [&random()[..14], ".atlasv1.", &random()[..32], &random()[..32], &random()[..3]].concat();
     let text = format!("{{\"credentials\": {{\"tf.example\": {{\"token\": \"{token}\"}}}}}}\n");
     for (rc, why) in [
         ("credentials_helper \"mine\" {\n  args = []\n}\n", "/credentials_helper already"),

@@ -3,7 +3,7 @@
 # node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
 # they are missing and this is root; otherwise it says which ones to install.
 #
-#   install.sh [python] [tools] [pnpm] [node] [assistants] [mcp] [apt]      only these parts; all of them where nothing is said
+#   install.sh [python] [tools] [pnpm] [helm] [node] [assistants] [mcp] [apt]      only these parts; all of them where nothing is said
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,6 +12,7 @@ python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
 uv_package="uv==0.13.9"
 tools_packages="moto[server]==5.2.5 boto3==1.44.8 awscli==1.46.3 azure-identity==1.27.0
   twine==7.0.0 python-gitlab==8.6.0 google-auth==2.63.0"
+helm_packages="helm-python-sdk==0.2.2"
 # Two of them, since what a helper says is taken in two ways.
 pnpm="pnpm@12.21.0 pnpm9@npm:pnpm@9.15.9"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0 oidc-provider@9.13.3"
@@ -25,7 +26,7 @@ mcp="@modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/ins
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
   nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
-  vim:vim nano:nano docker-registry:docker-registry skopeo:skopeo"
+  vim:vim nano:nano docker-registry:docker-registry skopeo:skopeo bundle:ruby-bundler"
 
 fail() {
   echo "install.sh: $*" >&2
@@ -84,6 +85,9 @@ tools_part() {
   echo "$tools_packages" >"$stamp"
 }
 
+# Helm's own library, behind Python.
+helm_part() { pip_into "$cache/helm" "$helm_packages"; }
+
 pnpm_part() { npm_into "$cache/pnpm" "$pnpm"; }
 
 node_part() { npm_into "$cache/node" "$node_packages"; }
@@ -118,8 +122,8 @@ exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 for part in "${@:-all}"; do
   case $part in
-    all) python_part && tools_part && pnpm_part && node_part && assistants_part && mcp_part && apt_part ;;
-    python | tools | pnpm | node | assistants | mcp | apt) "${part}_part" ;;
-    *) fail "what is $part? python, tools, pnpm, node, assistants, mcp or apt" ;;
+    all) python_part && tools_part && pnpm_part && helm_part && node_part && assistants_part && mcp_part && apt_part ;;
+    python | tools | pnpm | helm | node | assistants | mcp | apt) "${part}_part" ;;
+    *) fail "what is $part? python, tools, pnpm, helm, node, assistants, mcp or apt" ;;
   esac
 done

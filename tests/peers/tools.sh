@@ -3,10 +3,10 @@
 # files and its environment hold no key; afterwards each file is put back byte for byte.
 #
 #   HALLPASS=target/release/hallpass tests/peers/tools.sh [git docker aws kubectl cargo python npm pnpm twine terraform
-#                                                          gitlab google]
+#                                                          gitlab google helm bundler]
 . "$(dirname "$0")/lib.sh"
-"$here/install.sh" python tools pnpm
-tools=${*:-git docker aws kubectl cargo python npm pnpm twine terraform gitlab google}
+"$here/install.sh" python tools pnpm helm
+tools=${*:-git docker aws kubectl cargo python npm pnpm twine terraform gitlab google helm bundler}
 venv=$cache/tools
 unset GIT_CONFIG_GLOBAL GIT_ASKPASS SSH_ASKPASS DOCKER_CONFIG KUBECONFIG CARGO_HOME AWS_PROFILE AWS_ACCESS_KEY_ID \
   AWS_SECRET_ACCESS_KEY AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE NETRC TWINE_PASSWORD TWINE_USERNAME TF_CLI_CONFIG_FILE NPM_CONFIG_USERCONFIG PIP_INDEX_URL UV_INDEX_URL GITHUB_TOKEN || true
@@ -25,7 +25,7 @@ secret() { printf '%s%s' "$mark" "$(random_hex 6 | tr 0-9 G-P)$(random_hex 6)"; 
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=jo -addext extendedKeyUsage=clientAuth \
   -keyout "$work/client.key" -out "$work/client.crt" 2>/dev/null || fail "openssl made no certificate"
 base64 -w0 <"$work/client.key" >"$work/keys/kubecert"
-for name in git git2 gitb docker identity cargo index index2 npm pnpm twine terraform gitlab sts; do secret >"$work/keys/$name"; done
+for name in git git2 gitb docker identity cargo index index2 npm pnpm twine terraform gitlab sts helm bundler; do secret >"$work/keys/$name"; done
 # A service account's token, as kubernetes signs them; nobody checks this signature.
 part() { printf %s "$1" | base64 -w0 | tr '/+' '_-' | tr -d =; }
 printf '%s.%s.%s' "$(part "{\"alg\":\"RS256\",\"kid\":\"$(random_hex 20)\"}")" \
@@ -34,7 +34,7 @@ printf '%s.%s.%s' "$(part "{\"alg\":\"RS256\",\"kid\":\"$(random_hex 20)\"}")" \
 : >"$work/tools.record"
 "$venv/bin/python" "$here/tools_server.py" "$work" 2>"$work/server.log" &
 pids="$pids $!"
-for name in git git2 gitb docker identity cargo kubectl kubecert index index2 npm pnpm twine terraform gitlab sts; do wait_for "the server for $name" test -s "$work/ports/$name"; done
+for name in git git2 gitb docker identity cargo kubectl kubecert index index2 npm pnpm twine terraform gitlab sts helm bundler; do wait_for "the server for $name" test -s "$work/ports/$name"; done
 at() { echo "127.0.0.1:$(cat "$work/ports/$1")"; }
 
 # adopt TOOL NAME FILE...: keeps copies, adopts, looks for keys that are left, and asks each helper.
@@ -70,7 +70,7 @@ undo() {
 works() {
   service=$1 what=$2
   shift 2
-  timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null || fail "$what: exit code $?: $(tail -c 1500 "$work/out" "$work/err")"
+  timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null || fail "$what: exit code $?: $(tail -c 4000 "$work/out" "$work/err")"
   jq -es --arg s "$service" 'map(select(.service == $s and .key_ok)) | length > 0' "$work/tools.record" >/dev/null ||
     fail "$what: the server saw $(cat "$work/tools.record")"
   bad=$(jq -c --arg s "$service" 'select(.service == $s and .sent and (.key_ok | not))' "$work/tools.record")
@@ -288,17 +288,18 @@ npm_part() {
 
 pnpm_part() {
   mkdir -p "$HOME/.config/pnpm"
-  rm -f "$HOME/.npmrc"
   for version in pnpm9/bin/pnpm.cjs:rc pnpm/bin/pnpm.mjs:auth.ini; do
     file="$HOME/.config/pnpm/${version##*:}" program="$cache/pnpm/node_modules/${version%%:*}"
-    printf 'registry=https://%s/\nstrict-ssl=false\n//%s/:_authToken=%s\n' "$(at pnpm)" "$(at pnpm)" "$(cat "$work/keys/pnpm")" >"$file"
-    adopt pnpm pnpm "$file"
-    rm -rf "$work/pnpm"
+    printf '//%s/:_authToken=%s\n' "$(at pnpm)" "$(cat "$work/keys/pnpm")" >"$file"
+    # pnpm 12 reads no registry beside a token of its own file.
+    printf '# mine\nregistry=https://%s/\nstrict-ssl=false\n' "$(at pnpm)" >"$HOME/.npmrc"
+    adopt pnpm pnpm "$file" "$HOME/.npmrc"
+    rm -rf "$work/pnpm" "$work/pnpm-store"
     mkdir -p "$work/pnpm"
     echo '{"name":"x","version":"1.0.0"}' >"$work/pnpm/package.json"
     works pnpm "pnpm add ($(node "$program" --version), ${version##*:})" sh -c "cd '$work/pnpm' && node '$program' add --store-dir '$work/pnpm-store' sample"
-    undo pnpm "$file"
-    rm -f "$file"
+    undo pnpm "$file" "$HOME/.npmrc"
+    rm -f "$file" "$HOME/.npmrc"
   done
 }
 
@@ -358,6 +359,41 @@ google_part() {
 found = p.Credentials.from_file(sys.argv[1], scopes=["a"])
 found.refresh(t.Request())
 assert found.token == "exchanged", found.token' "$work/google.json"
+  command -v gcloud >/dev/null || { ok "gcloud: skipped, it is not installed"; return 0; }
+  works sts "gcloud auth print-access-token, an executable source" env GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 "CLOUDSDK_CONFIG=$work/gcloud" \
+    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE=$work/google.json" "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE=$work/tls.crt" \
+    "CLOUDSDK_AUTH_TOKEN_INTROSPECTION_ENDPOINT=https://$(at sts)/v1/introspect" gcloud auth print-access-token
+  grep -q exchanged "$work/out" || fail "gcloud: another token: $(cat "$work/out")"
+}
+
+helm_part() {
+  config="$HOME/.config/helm/registry/config.json"
+  mkdir -p "$HOME/.config/helm/registry" "$work/chart/sample" "$work/registry"
+  registry helm
+  printf '{\n\t"auths": {\n\t\t"127.0.0.1:%s": {\n\t\t\t"auth": "%s"\n\t\t}\n\t}\n}\n' "$port" \
+    "$(printf 'jo:%s' "$(cat "$work/keys/helm")" | base64 -w0)" >"$config"
+  adopt helm helm "$config"
+  printf 'apiVersion: v2\nname: sample\nversion: 1.0.0\n' >"$work/chart/sample/Chart.yaml"
+  tar -C "$work/chart" -czf "$work/sample-1.0.0.tgz" sample
+  for call in 'push(sys.argv[2], at)' 'pull(at + "/sample", version="1.0.0", destination=sys.argv[3])'; do
+    works helm "Helm 4's library: ${call%%(*}" env "SSL_CERT_FILE=$work/tls.crt" "$cache/helm/bin/python" -c "import sys, helm_python.registry as helm
+at = 'oci://127.0.0.1:' + sys.argv[1] + '/charts'
+helm.$call" "$port" "$work/sample-1.0.0.tgz" "$work/chart"
+  done
+  undo helm "$config"
+}
+
+bundler_part() {
+  command -v bundle >/dev/null || { ok "bundler: skipped, it is not installed"; return 0; }
+  mkdir -p "$HOME/.bundle" "$work/gem" "$work/bundle"
+  printf 'Gem::Specification.new { |s| s.name = "sample"; s.version = "1.0.0"; s.summary = "x"; s.authors = ["x"]; s.files = [] }\n' >"$work/gem/sample.gemspec"
+  (cd "$work/gem" && gem build -q sample.gemspec -o "$work/sample-1.0.0.gem") >"$work/out" 2>&1 || fail "gem build: $(cat "$work/out")"
+  printf -- '---\nBUNDLE_SSL_CA_CERT: "%s"\nBUNDLE_127__0__0__1: "jo:%s"\nBUNDLE_PATH: "vendor"\n' "$work/tls.crt" "$(cat "$work/keys/bundler")" >"$HOME/.bundle/config"
+  hallpass adopt bundler --dry-run >"$work/bundler.said" 2>&1 || fail "bundler: $(cat "$work/bundler.said")"
+  adopt bundler bundler "$HOME/.bundle/config"
+  printf 'source "https://%s"\ngem "sample"\n' "$(at bundler)" >"$work/bundle/Gemfile"
+  works bundler "bundle install" sh -c "cd '$work/bundle' && SSL_CERT_FILE='$work/tls.crt' $(started bundler bundle) install"
+  undo bundler "$HOME/.bundle/config"
 }
 
 for one in $tools; do "${one}_part"; done

@@ -5,10 +5,11 @@
 
 git, git2, gitb: `git http-backend` behind Basic, and behind a bearer. cargo: a sparse index with `auth-required` and its web
 API (Cargo book, "Registry Index", "Registry Web API"), the token bare in Authorization. kubectl: `/version` for a bearer;
-kubecert: for a client's certificate. docker, identity: the token server that docker-registry sends its clients to
+kubecert: for a client's certificate. docker, helm, identity: the token server that docker-registry sends its clients to
 (distribution's "Token Authentication": Basic, or a refresh token, in; a JWT for what was asked out). index, index2: PEP 503
 with one wheel, behind Basic. npm, pnpm: a package and its tarball, behind a bearer. twine: the legacy upload, behind Basic.
-terraform: service discovery and the module registry protocol, behind a bearer. gitlab: `GET /api/v4/version`. sts: Google's
+terraform: service discovery and the module registry protocol, behind a bearer. bundler: the compact index and a
+gem, behind Basic. gitlab: `GET /api/v4/version`. sts: Google's
 token exchange (RFC 8693).
 """
 
@@ -52,9 +53,10 @@ def tarball(name, text):
 PACKAGE = tarball("package/package.json", b'{"name":"sample","version":"1.0.0"}')
 MODULE = tarball("main.tf", b'output "one" {\n  value = 1\n}\n')
 # Whom each service takes: how its key comes. The others look at the request themselves.
-COMES = {"git": basic, "git2": basic, "docker": basic, "index": basic, "index2": basic, "cargo": key, "twine": basic}
+COMES = {"git": basic, "git2": basic, "docker": basic, "helm": basic, "index": basic, "index2": basic, "cargo": key, "twine": basic,
+         "bundler": basic}
 BEARERS = ("gitb", "kubectl", "npm", "pnpm", "terraform")
-OPEN = ("/.well-known/terraform.json", "/files/module.tar.gz")
+OPEN = ("/.well-known/terraform.json", "/files/module.tar.gz", "/v1/introspect")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -99,7 +101,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if sent != wanted and path not in OPEN:
             ask = 'Basic realm="here"' if wanted.startswith("Basic") else 'Cargo login_url="https://x"'
             return self.answer(401, {"kind": "Status", "code": 401}, www_authenticate=ask)
-        getattr(self, {"git2": "git", "gitb": "git", "kubecert": "kubectl", "identity": "docker", "index2": "index",
+        getattr(self, {"git2": "git", "gitb": "git", "kubecert": "kubectl", "identity": "docker", "helm": "docker", "index2": "index",
                        "pnpm": "npm"}.get(name, name))(path)
 
     do_GET = do_POST = do_PUT = do_HEAD = serve
@@ -174,7 +176,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, {"name": "sample", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": one}})
 
     def twine(self, path):
-        self.answer(200 if self.command == "POST" and b'"file_upload"' in self.body else 400)
+        self.answer(200 if self.command == "POST" and b"file_upload" in self.body else 400)
 
     def terraform(self, path):
         if path == "/.well-known/terraform.json":
@@ -188,10 +190,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(204, x_terraform_get=where)
         self.answer(404)
 
+    def bundler(self, path):
+        gem = open(f"{FOLDER}/sample-1.0.0.gem", "rb").read()
+        info = f"---\n1.0.0 |checksum:{hashlib.sha256(gem).hexdigest()}\n".encode()
+        versions = f"created_at: 2026-01-01T00:00:00Z\n---\nsample 1.0.0 {hashlib.md5(info).hexdigest()}\n".encode()
+        said = {"/versions": versions, "/info/sample": info, "/gems/sample-1.0.0.gem": gem}.get(path)
+        self.answer(404 if said is None else 200, said or b"", "text/plain")
+
     def gitlab(self, path):
         self.answer(200 if path == "/api/v4/version" else 404, {"version": "18.0.0", "revision": "a"})
 
     def sts(self, path):
+        if path == "/v1/introspect":
+            return self.answer(200, {"active": True, "username": "jo"})
         self.answer(200, {"access_token": "exchanged", "token_type": "Bearer", "expires_in": 3600,
                           "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"})
 
