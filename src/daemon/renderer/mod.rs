@@ -106,7 +106,7 @@ pub async fn forget_content(state: &State, credential: &str) {
         let Some(mut file) = state.renders.get(&name) else { continue };
         let issuer =
             wanted(state, &file.render).ok().and_then(|want| settings.config.issuers.get(&want.issuer).cloned());
-        if matches!(file.content, Some(Content::Credential)) && issuer.is_some_and(|i| i.credential == credential) {
+        if matches!(file.content, Some(Content::Credential)) && issuer.is_some_and(|i| i.credential.as_deref() == Some(credential)) {
             file.content = None;
             state.renders.put(file);
             state.renders.changed();
