@@ -53,7 +53,8 @@ pub fn add(
                 let title = &tool.surface.title;
                 format!("{title} would not find {name}: ~/.local/bin is not on PATH, or another program has this name")
             };
-            let path = words.fill(tool.paths.get(name).ok_or_else(why)?, &|star| star.trim_matches('/').replace('/', "+"))?;
+            let path =
+                words.fill(tool.paths.get(name).ok_or_else(why)?, &|star| star.trim_matches('/').replace('/', "+"))?;
             words.put("link", &path);
             Some(path)
         }
@@ -173,7 +174,8 @@ fn written(how: Written, text: &str, secret: &str, star: &str) -> Result<Named, 
                 Some(Some(pair)) => pair,
                 _ => return Err(format!("{scheme} is no way in which a helper can give a key")),
             };
-            let every = || "it goes to every host: give it a section of its own, such as [http \"https://HOST/\"]".to_owned();
+            let every =
+                || "it goes to every host: give it a section of its own, such as [http \"https://HOST/\"]".to_owned();
             let (kind, rest) = star.split_once("://").ok_or_else(every)?;
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
             let path = path.trim_matches('/');
@@ -210,7 +212,10 @@ fn written(how: Written, text: &str, secret: &str, star: &str) -> Result<Named, 
             let origin = format!("{scheme}://{host}");
             let url = if path.is_empty() { origin.clone() } else { format!("{origin}/{path}") };
             // With the name alone, and only where there is one: a tool asks for a password of somebody.
-            let kept = format!("{front}://{}@{after}", before.rsplit_once("://").map_or("", |(_, user)| user.trim_end_matches(':')));
+            let kept = format!(
+                "{front}://{}@{after}",
+                before.rsplit_once("://").map_or("", |(_, user)| user.trim_end_matches(':'))
+            );
             let kept = if user.is_empty() { Vec::new() } else { named(&[("named", &kept)]) };
             let mut names = named(&[
                 ("user", &user),

@@ -49,7 +49,8 @@ pub fn hunks(old: &str, new: &str, others: &[&str]) -> Vec<(Range<usize>, String
 
 /// Where the rest of the line begins that has none of these; its last character at the latest.
 fn after_others(line: &str, others: &[&str]) -> usize {
-    let ends = others.iter().filter(|other| !other.is_empty()).filter_map(|other| Some(line.rfind(other)? + other.len()));
+    let ends =
+        others.iter().filter(|other| !other.is_empty()).filter_map(|other| Some(line.rfind(other)? + other.len()));
     let last = line.char_indices().next_back().map_or(0, |(at, _)| at);
     ends.max().unwrap_or(0).min(last)
 }

@@ -249,7 +249,10 @@ fn starts(list: &List<AdoptedFile>) -> String {
             let set: String = names.into_iter().map(safe).collect();
             let grants: String = now.iter().map(|(_, want)| format!("--grant {} ", safe(want))).collect();
             let start = styled(YELLOW, "!");
-            lines.push_str(&format!("\n{start} from now on start it so: {set}hallpass exec {grants}-- {}", safe(program)));
+            lines.push_str(&format!(
+                "\n{start} from now on start it so: {set}hallpass exec {grants}-- {}",
+                safe(program)
+            ));
             wants = later;
         }
     }

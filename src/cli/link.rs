@@ -47,7 +47,8 @@ pub fn free_on_path(home: &Path, name: &str) -> Option<PathBuf> {
         Ok(real) => real.file_name() == own.file_name(),
         Err(_) => std::fs::symlink_metadata(found).is_err(),
     };
-    let all_ours = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).all(|folder| is_ours(&folder.join(name)));
+    let all_ours =
+        std::env::split_paths(&path).filter(|folder| folder.is_absolute()).all(|folder| is_ours(&folder.join(name)));
     on_path(home, name).filter(|_| all_ours)
 }
 

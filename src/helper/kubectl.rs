@@ -128,7 +128,8 @@ mod tests {
         let (certificate, key) = (block("CERTIFICATE"), block("EC PRIVATE KEY"));
         let given = |text: String| {
             let mut fake = Fake::credential(None);
-            fake.says = fake.says.map(|said| crate::api::helper::HelperAnswer { secret: SecretText::new(text), ..said });
+            fake.says =
+                fake.says.map(|said| crate::api::helper::HelperAnswer { secret: SecretText::new(text), ..said });
             let output = fake.run(Tool::Kubectl, &["work"], b"");
             serde_json::from_str::<serde_json::Value>(&output.out).unwrap()["status"].clone()
         };

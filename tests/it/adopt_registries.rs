@@ -93,7 +93,8 @@ fn variables_of_one_tool_are_set_at_one_start_and_two_values_of_one_at_two() {
     assert!(said.contains(start), "{said}");
     let new = "//a.example/:_authToken=${GITLAB_TOKEN}\n//b.example/x/:_authToken=${GITLAB_2_TOKEN}\n";
     assert_eq!(fs::read_to_string(&file).unwrap(), new);
-    let section = |name: &str| format!("[{name}]\nrepository = https://{name}.example\nusername = jo\npassword = {}\n", key());
+    let section =
+        |name: &str| format!("[{name}]\nrepository = https://{name}.example\nusername = jo\npassword = {}\n", key());
     let pypirc = [section("a"), section("b")].concat();
     let other = jo.file(".pypirc", &pypirc);
     let said = jo.run("adopt pip --yes").ok();

@@ -246,9 +246,18 @@ fn odd_input_gets_an_answer_too() {
             call.gets("closed", &ran, &secret);
         }
     }
-    for wrong in
-        ["git", "bazel", "terraform", "keyring", "docker", "cargo", "npm", "aws --nonsense", "kubectl a b c", "headers a b c"]
-    {
+    for wrong in [
+        "git",
+        "bazel",
+        "terraform",
+        "keyring",
+        "docker",
+        "cargo",
+        "npm",
+        "aws --nonsense",
+        "kubectl a b c",
+        "headers a b c",
+    ] {
         let call = Call { line: wrong, input: "", refusal: Refusal::Silent };
         let ran = call.plain("wrong arguments", &home, "");
         assert!(ran.code() != 0 && ran.err().lines().count() == 1, "{wrong}: {}{}", ran.out(), ran.err());
