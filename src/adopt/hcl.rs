@@ -1,7 +1,8 @@
 //! HCL as a command line's own configuration has it: settings, and blocks with one label.
 //!
-//! Owns reading such a file as members, `/BLOCK/LABEL/NAME`, and blocks that come at its end or go as a whole. What it
-//! is not sure to read as the tool does (a comment over lines, a block in a block, a text over lines) it does not read.
+//! Owns reading such a file as members, `/BLOCK/LABEL/NAME`, and blocks that come at its end or go as a whole. What is in a
+//! block without a label is nothing to it. What it is not sure to read as the tool does (a comment or a text over lines, a
+//! block in one with a label) it does not read.
 
 use std::ops::Range;
 
@@ -80,8 +81,18 @@ fn with(text: &str, kind: &str, labels: &Map<String, Value>) -> Option<String> {
 
 fn parse(text: &str) -> Option<(Map<String, Value>, Vec<Block>)> {
     let (mut root, mut blocks, mut open): (_, Vec<Block>, Option<Block>) = (Map::new(), Vec::new(), None);
+    let mut depth = 0usize;
     for (at, raw) in text.lines().enumerate() {
         let line = raw.trim();
+        if let Some(block) = open.as_mut().filter(|block| block.label.is_none()) {
+            let (opened, closed) = braces(line)?;
+            depth = (depth + opened).checked_sub(closed)?;
+            if depth == 0 {
+                block.lines.end = at + 1;
+                blocks.extend(open.take());
+            }
+            continue;
+        }
         if line.is_empty() || line.starts_with('#') || line.starts_with("//") {
             continue;
         }
@@ -97,6 +108,7 @@ fn parse(text: &str) -> Option<(Map<String, Value>, Vec<Block>)> {
             let label = label.trim();
             let label = if label.is_empty() { None } else { Some(string(label)?) };
             word(kind)?;
+            depth = 1;
             open = Some(Block { kind: kind.to_owned(), label, lines: at..at, members: Map::new() });
         } else {
             let (name, value) = line.split_once('=')?;
@@ -109,6 +121,26 @@ fn parse(text: &str) -> Option<(Map<String, Value>, Vec<Block>)> {
         }
     }
     open.is_none().then_some((root, blocks))
+}
+
+/// How many braces a line opens and closes, outside of texts and comments.
+fn braces(line: &str) -> Option<(usize, usize)> {
+    let (mut opened, mut closed, mut quoted) = (0, 0, false);
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if quoted => drop(chars.next()),
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '#' => break,
+            '/' if chars.peek() == Some(&'/') => break,
+            '/' if chars.peek() == Some(&'*') => return None,
+            '{' => opened += 1,
+            '}' => closed += 1,
+            _ => {}
+        }
+    }
+    (!quoted && !line.contains("<<")).then_some((opened, closed))
 }
 
 fn word(text: &str) -> Option<()> {
@@ -145,7 +177,18 @@ mod tests {
         assert_eq!(tree["credentials"]["b.example"], json!({"token": "t"}));
         assert_eq!(tree["plugin_cache_dir"], "$HOME/x");
         assert_eq!(read("x \"y\" {\n  args = [\"a\"]\n}\n").unwrap()["x"]["y"]["args"], json!(["a"]));
-        for odd in ["a {\nb {\n}\n}\n", "a = <<E\nE\n", "/* a */\n", "a {\n", "}\n", "a = b\n", "a \"x\" {}\n"] {
+        let mirror = "provider_installation {\n  mirror {\n    path = \"/x}\" # }\n    include = [\n      \"a/*\",\n    ]\n  }\n  direct {}\n}\n";
+        assert_eq!(read(&format!("{mirror}{RC}")).unwrap()["credentials"], tree["credentials"]);
+        for odd in [
+            "a \"b\" {\nb {\n}\n}\n",
+            "a {\n}}\n",
+            "a = <<E\nE\n",
+            "/* a */\n",
+            "a {\n",
+            "}\n",
+            "a = b\n",
+            "a \"x\" {}\n",
+        ] {
             assert!(read(odd).is_none(), "{odd}");
         }
     }

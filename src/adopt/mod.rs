@@ -14,6 +14,7 @@ mod template;
 mod tree;
 mod words;
 mod wrap;
+mod written;
 mod yaml;
 
 pub use hunk::hunks;
