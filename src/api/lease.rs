@@ -132,3 +132,38 @@ pub struct Revoked {
     /// The leases that ended now.
     pub leases: Vec<String>,
 }
+
+/// `POST /v1/leases/{id}/proof`: a request that is made with a token which is bound to a key (RFC 9449).
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prove {
+    /// The request's method.
+    pub method: String,
+    /// The request's URL.
+    pub url: String,
+    /// The nonce that the server gave, where it gave one.
+    #[serde(default)]
+    pub nonce: Option<String>,
+}
+
+/// The proof, for the header `DPoP`.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Proved {
+    /// It; good for this request at this moment.
+    pub proof: String,
+}
+
+/// `POST /v1/leases/{id}/inspect`: what the issuer's own server says of a token (RFC 7662).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Inspected {
+    /// The lease.
+    pub lease: String,
+    /// Whether the token works.
+    pub active: bool,
+    /// What it may do, in the server's words.
+    pub scope: Option<String>,
+    /// For whom it is.
+    pub audience: Vec<String>,
+    /// When it ends (RFC 3339), where the server says so.
+    pub expires_at: Option<String>,
+}

@@ -10,6 +10,7 @@ pub mod grant;
 pub mod helper;
 pub mod issuer;
 pub mod lease;
+pub mod login;
 pub mod mcp;
 pub mod openapi;
 pub mod operations;

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, mcp, principal, quarantine, render,
+    Done, List, Pong, adopt, approval, credential, grant, helper, issuer, lease, login, mcp, principal, quarantine, render,
     route, session, status, task, watch,
 };
 
@@ -76,6 +76,10 @@ operations! {
     "issuer_add" "POST" "/v1/issuers" (issuer::AddIssuer) -> issuer::Issuer: "Adds an issuer whose own server mints to the config.";
     "issuer_show" "GET" "/v1/issuers/{name}" () -> issuer::Issuer: "One issuer.";
     "issuer_remove" "DELETE" "/v1/issuers/{name}" () -> Done: "Removes an issuer and ends its leases; the credential stays.";
+    "issuer_discover" "POST" "/v1/issuers/discover" (login::Discover) -> login::Discovered: "What an authorization server says of itself, as settings of an issuer.";
+    "issuer_login" "POST" "/v1/issuers/{name}/login" (login::StartLogin) -> login::LoginStarted: "A person signs in at an issuer's server: where to go.";
+    "issuer_login_wait" "POST" "/v1/issuers/{name}/login/{id}" () -> login::LoggedIn: "Waits until the person has signed in.";
+    "issuer_logout" "POST" "/v1/issuers/{name}/logout" () -> login::LoggedOut: "Ends a login, at its server where that can be.";
 
     "helper_list" "GET" "/v1/helpers" () -> List<helper::Helper>: "What each tool gets, in the config's order.";
     "helper_add" "POST" "/v1/helpers" (helper::Helper) -> helper::Helper: "Adds to the config what a tool gets.";
@@ -91,6 +95,8 @@ operations! {
     "mcp_add" "POST" "/v1/mcp" (mcp::AddMcp) -> mcp::McpServer: "Adds a remote MCP server to the config.";
     "mcp_show" "GET" "/v1/mcp/{name}" () -> mcp::McpServer: "One remote MCP server.";
     "mcp_remove" "DELETE" "/v1/mcp/{name}" () -> Done: "Removes a remote MCP server from the config.";
+    "mcp_challenge" "POST" "/v1/mcp/{name}/challenge" (login::Challenged) -> Done: "A bridge says what its server asked for.";
+    "mcp_login" "POST" "/v1/mcp/{name}/login" (login::StartMcpLogin) -> login::LoginStarted: "A person signs in for a remote MCP server: where to go.";
 
     "quarantine_list" "GET" "/v1/quarantine" () -> List<quarantine::Item>: "Files that secrets were taken out of, newest first.";
     "quarantine_take" "POST" "/v1/quarantine" (quarantine::TakeFiles) -> List<quarantine::Taken>: "Takes secrets out of files and leaves references.";
@@ -117,6 +123,8 @@ operations! {
     "mint" "POST" "/v1/mint" (lease::Mint) -> lease::Minted: "Issues a token, or narrows one.";
     "lease_list" "GET" "/v1/leases" () -> List<lease::Lease>: "Leases, newest first.";
     "lease_show" "GET" "/v1/leases/{id}" () -> lease::Lease: "One lease.";
+    "lease_prove" "POST" "/v1/leases/{id}/proof" (lease::Prove) -> lease::Proved: "Proves one request with a token that is bound to a key (DPoP).";
+    "lease_inspect" "POST" "/v1/leases/{id}/inspect" () -> lease::Inspected: "What the issuer's own server says of a lease's token.";
     "lease_revoke" "POST" "/v1/leases/{id}/revoke" () -> lease::Revoked: "Ends a lease and all that was narrowed from it.";
     "revoke" "POST" "/v1/revoke" (lease::Revoke) -> lease::Revoked: "Ends the lease of a token (RFC 7009).";
 

@@ -66,6 +66,9 @@ pub struct TakenSecret {
     /// A decoy stands in its place and no reference: nothing comes of it.
     #[serde(default)]
     pub decoy: bool,
+    /// Why no decoy could be left where one was asked for; a reference stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_decoy: Option<String>,
 }
 
 /// One quarantined file.

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     context::Context,
-    output::safe,
+    login,
+    output::{self, safe},
     table::{Rows, facts},
     when,
 };
@@ -14,11 +15,13 @@ use crate::{
     api::{
         Done, List,
         issuer::{AddIssuer, Issuer},
+        lease::Inspected,
+        login::{Discover, Discovered, LoggedOut, StartLogin},
         problem::Code,
     },
     client::segment,
     error::{Error, Result},
-    issuer::{Narrowed, Native, github_app, oauth},
+    issuer::{Narrowed, Native, github_app, oauth, oauth::register, split_url},
 };
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +36,31 @@ pub enum Verb {
     /// Add an issuer whose own server mints
     #[command(subcommand)]
     Add(Box<Add>),
+    /// Sign in at an issuer's server: by a browser here, or by a code elsewhere
+    Login {
+        /// Its name
+        name: String,
+        /// A scope of the issuer that the login is for; may be given again. All that the config names where nothing is said
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        #[command(flatten)]
+        way: login::Way,
+    },
+    /// Sign out: end the login at its server and here, and every token of it
+    Logout {
+        /// Its name
+        name: String,
+    },
+    /// Ask an issuer's server what it says of the token of a lease
+    Inspect {
+        /// The lease
+        lease: String,
+    },
+    /// Print the document that makes its own https URL a client's id, for servers that take one: host it there
+    ClientDocument {
+        /// The URL at which you will host it
+        url: String,
+    },
     /// Remove an issuer; its credential stays
     Remove {
         /// Its name
@@ -52,21 +80,59 @@ pub enum Add {
 pub struct OAuth {
     /// A new name
     name: String,
-    /// The token endpoint
+    /// The server's issuer identifier: its endpoints are read from its metadata (RFC 8414)
+    #[arg(long, value_name = "URL", conflicts_with_all = ["protected_resource", "token_url"])]
+    issuer: Option<String>,
+    /// An API that says which server gives tokens for it (RFC 9728); the tokens are for that API
+    #[arg(long, value_name = "URL", conflicts_with = "token_url")]
+    protected_resource: Option<String>,
+    /// The token endpoint, for a server that publishes no metadata
     #[arg(long, value_name = "URL")]
-    token_url: String,
-    /// The client's id; its secret or private key is the credential
+    token_url: Option<String>,
+    /// A person signs in (`hallpass issuer login NAME`), instead of the client asking by its own right
     #[arg(long)]
-    client_id: String,
-    /// The credential; the one with the issuer's name where nothing is said
+    login: bool,
+    #[command(flatten)]
+    who: login::Who,
+    /// The credential; the one with the issuer's name where nothing is said. With --login it is made by signing in
     #[arg(long, value_name = "NAME")]
     credential: Option<String>,
-    /// How the client proves itself
-    #[arg(long, value_enum, default_value_t = Proof::ClientSecretBasic)]
-    auth: Proof,
+    /// How the client proves itself; what fits the server where nothing is said
+    #[arg(long, value_enum)]
+    auth: Option<Proof>,
+    /// Where a person signs in by a browser
+    #[arg(long, value_name = "URL", requires = "login")]
+    authorization_url: Option<String>,
+    /// Where a person's sign-in without a browser starts (RFC 8628)
+    #[arg(long, value_name = "URL", requires = "login")]
+    device_url: Option<String>,
+    /// What the person is asked to agree to beside the words of --scope, such as offline_access; may be given again
+    #[arg(long = "login-scope", value_name = "WORD", requires = "login")]
+    login_scopes: Vec<String>,
+    /// The port that the browser comes back to, for a server that knows only one
+    #[arg(long, value_name = "PORT", requires = "login")]
+    redirect_port: Option<u16>,
+    /// The server ends one token and leaves the login alone: revoke each token with its lease
+    #[arg(long, requires = "login")]
+    revoke_access_tokens: bool,
     /// The revocation endpoint; without it a token lives to its end
     #[arg(long, value_name = "URL")]
     revocation_url: Option<String>,
+    /// Where the server says what a token is worth (RFC 7662)
+    #[arg(long, value_name = "URL")]
+    introspection_url: Option<String>,
+    /// Exchange each token for one that may do less before it is handed out (RFC 8693)
+    #[arg(long)]
+    exchange: bool,
+    /// The service that the exchanged token is for, by the server's name for it
+    #[arg(long, value_name = "NAME", requires = "exchange")]
+    exchange_audience: Option<String>,
+    /// Bind each token to a key of its own (RFC 9449); it is used by `mcp bridge`, or with `hallpass lease prove`
+    #[arg(long)]
+    dpop: bool,
+    /// What is asked for beside scopes (RFC 9396): a JSON array, in which {resource} is the resource
+    #[arg(long, value_name = "JSON")]
+    authorization_details: Option<String>,
     /// Whom an assertion is for: the server's issuer identifier
     #[arg(long, value_name = "URL")]
     audience: Option<String>,
@@ -76,7 +142,8 @@ pub struct OAuth {
     /// The resource indicator, such as https://api.example.com/{resource}
     #[arg(long, value_name = "URL")]
     resource: Option<String>,
-    /// A scope, as NAME=WORDS in the server's words; may be given again. Without any, scopes are sent as they are
+    /// A scope, as NAME=WORDS in the server's words; may be given again. Without any, scopes are sent as they are; NAME=
+    /// asks for nothing, and takes what the server gives by itself
     #[arg(long = "scope", value_name = "NAME=WORDS")]
     scopes: Vec<String>,
     /// Take an answer that names no scope for what was asked
@@ -88,6 +155,16 @@ pub struct OAuth {
     /// Allow a server on this machine or in a private network, and plain http to it
     #[arg(long)]
     allow_private: bool,
+}
+
+impl Proof {
+    fn word(self) -> oauth::ClientAuth {
+        match self {
+            Self::ClientSecretBasic => oauth::ClientAuth::ClientSecretBasic,
+            Self::ClientSecretPost => oauth::ClientAuth::ClientSecretPost,
+            Self::PrivateKeyJwt => oauth::ClientAuth::PrivateKeyJwt,
+        }
+    }
 }
 
 /// The words of OAuth's registry.
@@ -131,7 +208,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::Show { name } => cx.get(&format!("/v1/issuers/{}", segment(&name)), render),
         Verb::Add(kind) => {
             let body = match *kind {
-                Add::Oauth(a) => oauth(a)?,
+                Add::Oauth(a) => oauth(cx, a)?,
                 Add::GithubApp(a) => github_app(a),
             };
             cx.post("/v1/issuers", &body, |issuer: &Issuer| {
@@ -141,40 +218,117 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
                 )
             })
         }
+        Verb::Login { name, scopes, way } => {
+            let body = StartLogin { scopes, how: way.how() };
+            let started = cx.client()?.post(&format!("/v1/issuers/{}/login", segment(&name)), &body)?;
+            let done = way.follow(cx, &started)?;
+            cx.show(&done, login::done)
+        }
+        Verb::Logout { name } => logout(cx, &name),
+        Verb::Inspect { lease } => {
+            cx.post(&format!("/v1/leases/{}/inspect", segment(&lease)), &(), |found: &Inspected| {
+                let works = if found.active { "yes" } else { "no: the server says that it is over" };
+                facts(&[
+                    ("works", works.into()),
+                    ("may do", found.scope.clone().unwrap_or_default()),
+                    ("for", found.audience.join(", ")),
+                    ("until", found.expires_at.clone().unwrap_or_default()),
+                ])
+            })
+        }
+        Verb::ClientDocument { url } => {
+            if !url.starts_with("https://") || split_url(&url).is_none_or(|(_, path)| path == "/") {
+                return Err(Error::new(Code::InvalidValue, "the document's URL is https and has a path")
+                    .hint("hallpass issuer client-document https://you.example.com/hallpass.json"));
+            }
+            output::json(&register::document(Some(&url), oauth::ClientAuth::None)).map(|()| 0)
+        }
         Verb::Remove { name } => {
             cx.delete(&format!("/v1/issuers/{}", segment(&name)), |_: &Done| format!("issuer {name} is removed"))
         }
     }
 }
 
-fn oauth(a: OAuth) -> Result<AddIssuer> {
+fn oauth(cx: &Context, a: OAuth) -> Result<AddIssuer> {
     let mut scopes = BTreeMap::new();
     for text in &a.scopes {
-        let pair = text.split_once('=').filter(|(name, words)| !name.is_empty() && !words.trim().is_empty());
+        let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
         let (name, words) = pair.ok_or_else(|| {
             Error::new(Code::Usage, format!("--scope {text:?} names no words of the server"))
                 .hint("--scope 'contacts:read=https://example.com/auth/contacts.readonly'")
         })?;
         scopes.insert(name.to_owned(), words.trim().to_owned());
     }
-    let settings = oauth::Settings {
-        token_url: a.token_url,
-        client_id: a.client_id,
-        auth: match a.auth {
-            Proof::ClientSecretBasic => oauth::ClientAuth::ClientSecretBasic,
-            Proof::ClientSecretPost => oauth::ClientAuth::ClientSecretPost,
-            Proof::PrivateKeyJwt => oauth::ClientAuth::PrivateKeyJwt,
+    let auth = a.auth.map(Proof::word);
+    let missing =
+        |what: &str| Error::new(Code::Usage, format!("{what} is missing")).hint("hallpass issuer add oauth --help");
+    if !a.login && a.who.client_id.is_none() {
+        return Err(missing("--client-id"));
+    }
+    let own = (!a.login).then(|| a.credential.clone().unwrap_or_else(|| a.name.clone()));
+    let mut settings = match a.token_url {
+        Some(token_url) => oauth::Settings {
+            token_url,
+            client_id: a.who.client_id.clone().ok_or_else(|| missing("--client-id"))?,
+            auth: match (auth, a.login && a.who.client_credential.is_none()) {
+                (Some(auth), _) => auth,
+                (None, true) => oauth::ClientAuth::None,
+                (None, false) => oauth::ClientAuth::ClientSecretBasic,
+            },
+            client_credential: a.who.client_credential.clone(),
+            ..oauth::Settings::default()
         },
-        revocation_url: a.revocation_url,
-        audience: a.audience,
-        kid: a.kid,
-        resource: a.resource,
-        scopes,
-        trust_omitted_scope: a.trust_omitted_scope,
-        env: a.env,
-        allow_private: a.allow_private,
+        None if a.issuer.is_some() || a.protected_resource.is_some() => {
+            let mut client = a.who.client(auth);
+            client.credential = client.credential.or(own);
+            let body = Discover {
+                issuer: a.issuer,
+                resource: a.protected_resource,
+                allow_private: a.allow_private,
+                client: Some(client),
+            };
+            let found: Discovered = cx.client()?.post("/v1/issuers/discover", &body)?;
+            found.settings
+        }
+        None => return Err(missing("one of --issuer, --protected-resource and --token-url")),
     };
+    if a.login {
+        settings.flow = oauth::Flow::Login;
+        settings.authorization_url = a.authorization_url.or(settings.authorization_url);
+        settings.device_url = a.device_url.or(settings.device_url);
+        let words = scopes.values().flat_map(|words| words.split_ascii_whitespace()).map(ToOwned::to_owned);
+        settings.login_scopes = words.chain(a.login_scopes).collect();
+    } else {
+        settings.client_credential = None;
+        settings.authorization_url = None;
+        settings.device_url = None;
+        settings.names_itself = false;
+    }
+    settings.revocation_url = a.revocation_url.or(settings.revocation_url);
+    settings.introspection_url = a.introspection_url.or(settings.introspection_url);
+    settings.exchange =
+        a.exchange.then(|| oauth::exchange::Exchange { audience: a.exchange_audience, ..Default::default() });
+    settings.dpop = a.dpop;
+    settings.authorization_details = a.authorization_details;
+    settings.audience = a.audience.or(settings.audience);
+    settings.kid = a.kid;
+    settings.resource = a.resource.or(settings.resource);
+    settings.scopes = scopes;
+    settings.redirect_port = a.redirect_port;
+    settings.revoke_access_tokens = a.revoke_access_tokens;
+    settings.trust_omitted_scope = a.trust_omitted_scope;
+    settings.env = a.env;
+    settings.allow_private = a.allow_private;
     Ok(AddIssuer { name: a.name, credential: a.credential, settings: Native::OAuth(settings) })
+}
+
+/// Ends a login.
+pub fn logout(cx: &Context, name: &str) -> Result<u8> {
+    cx.post(&format!("/v1/issuers/{}/logout", segment(name)), &(), |out: &LoggedOut| match out.revoked {
+        true => "signed out".to_owned(),
+        false => "signed out here; the server was not told, or could not be: there the login holds until it expires"
+            .to_owned(),
+    })
 }
 
 fn github_app(a: GithubApp) -> AddIssuer {
@@ -214,7 +368,8 @@ fn narrowed(issuer: &Issuer) -> String {
         let all = [("scope", narrows.scope), ("resource", narrows.resource), ("life", narrows.life)];
         all.into_iter().filter(|(_, by)| *by == what).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
     };
-    let parts = [("for each token", Narrowed::Token), ("at the issuer, for all", Narrowed::Issuer), ("never", Narrowed::Never)];
+    let parts =
+        [("for each token", Narrowed::Token), ("at the issuer, for all", Narrowed::Issuer), ("never", Narrowed::Never)];
     let parts = parts.into_iter().map(|(text, by)| (text, of(by))).filter(|(_, names)| !names.is_empty());
     parts.map(|(text, names)| format!("{names}: {text}")).collect::<Vec<_>>().join("; ")
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     api::{
         List,
-        lease::{Lease, Revoke, Revoked},
+        lease::{Lease, Prove, Proved, Revoke, Revoked},
         problem::Code,
     },
     client::segment,
@@ -34,6 +34,20 @@ pub enum Verb {
     },
     /// End a lease and all that was narrowed from it
     Revoke(RevokeArgs),
+    /// Prove one request with a token that is bound to a key: the value of its header DPoP (RFC 9449)
+    Prove {
+        /// The lease's id
+        id: String,
+        /// The request's method
+        #[arg(long, default_value = "GET")]
+        method: String,
+        /// The request's URL
+        #[arg(long)]
+        url: String,
+        /// The nonce that the server gave, where it gave one
+        #[arg(long)]
+        nonce: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +69,9 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::Revoke(RevokeArgs { id: Some(id), .. }) => cx.post(&path(&id, "/revoke"), &(), say),
         Verb::Revoke(RevokeArgs { token: true, .. }) => {
             cx.post("/v1/revoke", &Revoke { token: input::secret("token", None)?.value }, say)
+        }
+        Verb::Prove { id, method, url, nonce } => {
+            cx.post(&path(&id, "/proof"), &Prove { method, url, nonce }, |proved: &Proved| proved.proof.clone())
         }
         Verb::Revoke(_) => Err(Error::new(Code::Usage, "say which lease").hint("`hallpass lease list` shows them")),
     }

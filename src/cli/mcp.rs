@@ -4,12 +4,14 @@ use clap::{Args, Subcommand};
 
 use super::{
     context::Context,
+    login,
     output::{self, safe},
     table::Rows,
 };
 use crate::{
     api::{
         Done, List,
+        login::StartMcpLogin,
         mcp::{AddMcp, McpServer},
         problem::Code,
     },
@@ -17,7 +19,7 @@ use crate::{
     error::{Error, Result},
     mcp::{
         bridge,
-        credential::{Asked, Daemon, Source},
+        credential::{Asked, Source},
         endpoint::{Endpoint, HeaderRule},
         serve,
     },
@@ -33,6 +35,16 @@ pub enum Verb {
     List,
     /// Remove one
     Remove {
+        /// Its name
+        name: String,
+    },
+    /// Sign in for a remote MCP server (OAuth)
+    ///
+    /// Finds the server's authorization server, writes it into the config as an issuer of the server's name, and asks you
+    /// to agree. A grant says who may have the tokens.
+    Login(Login),
+    /// Sign out again
+    Logout {
         /// Its name
         name: String,
     },
@@ -71,6 +83,19 @@ pub struct Add {
     header: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub struct Login {
+    /// The server, as `hallpass mcp list` shows it
+    name: String,
+    /// A scope, in the server's words; may be given again. What the server asked for where nothing is said
+    #[arg(long = "scope", value_name = "WORD")]
+    scopes: Vec<String>,
+    #[command(flatten)]
+    who: login::Who,
+    #[command(flatten)]
+    way: login::Way,
+}
+
 pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
     match verb {
         Verb::List => cx.get("/v1/mcp", render),
@@ -81,17 +106,43 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::Remove { name } => {
             cx.delete(&format!("/v1/mcp/{}", segment(&name)), |_: &Done| safe(&format!("{name} is removed")))
         }
+        Verb::Login(login) => sign_in(cx, login),
+        Verb::Logout { name } => {
+            let server: McpServer = cx.client()?.get(&format!("/v1/mcp/{}", segment(&name)))?;
+            super::issuer::logout(cx, server.want.as_ref().map_or(&name, |want| &want.issuer))
+        }
         Verb::Bridge { name } => bridge_to(cx, &name),
         Verb::Serve { claim } => serve::run(cx.paths()?, claim).map(|()| 0),
     }
 }
 
+fn sign_in(cx: &Context, asked: Login) -> Result<u8> {
+    let Login { name, scopes, who, way } = asked;
+    let body = StartMcpLogin { scopes, how: way.how(), client: who.client(None) };
+    let path = format!("/v1/mcp/{}", segment(&name));
+    let started = cx.client()?.post(&format!("{path}/login"), &body)?;
+    let done = way.follow(cx, &started)?;
+    let server: McpServer = cx.client()?.get(&path)?;
+    cx.show(&done, |done| {
+        let want = server.want.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!(
+            "{}\nwho may have its tokens is for a grant to say: hallpass grant add {} '{want}'",
+            login::done(done),
+            safe(&server.principal)
+        )
+    })
+}
+
 fn added(server: &McpServer) -> String {
     let start = format!("start it in a client with: hallpass mcp bridge {}", safe(&server.name));
-    let Some(want) = &server.want else { return format!("it is sent no credential; {start}") };
+    let Some(want) = &server.want else {
+        let login = format!("where it wants a sign-in: hallpass mcp login {}", safe(&server.name));
+        return format!("it is sent no credential; {login}\n{start}");
+    };
     let what = match want.scopes.iter().any(|scope| scope.to_string() == RELEASE) {
         true => format!("the credential {} itself, which does not expire,", safe(&want.issuer)),
-        false => format!("a token for {want}, through the gateway,"),
+        false if server.through.is_some() => format!("a token for {want}, through the gateway,"),
+        false => format!("a token for {want}"),
     };
     format!(
         "{} gets {what} once a grant allows it: hallpass grant add {} '{want}'\nunder an assistant, the grant is the assistant's; {start}",
@@ -117,20 +168,15 @@ fn bridge_to(cx: &Context, name: &str) -> Result<u8> {
     let own = Endpoint::parse(&server.url).map_err(|odd| wrong(odd.to_string()))?;
     let rule = server.header.as_deref().map(HeaderRule::parse).transpose().map_err(|odd| wrong(odd.to_string()))?;
     let endpoint = server.through.as_deref().map(Endpoint::parse).transpose().map_err(|odd| wrong(odd.to_string()))?;
-    let source = match server.want {
-        None => Source::Nothing,
-        Some(want) => {
-            let asked = Asked {
-                server: name.to_owned(),
-                claim: server.principal,
-                want,
-                place: own.place(),
-                rule,
-                through_gateway: endpoint.is_some(),
-            };
-            Source::Daemon(Box::new(Daemon::new(paths, asked)))
-        }
+    let asked = Asked {
+        server: name.to_owned(),
+        claim: server.principal,
+        want: server.want,
+        place: own.place(),
+        rule,
+        through_gateway: endpoint.is_some(),
     };
+    let source = Source::new(paths, asked);
     let setup = bridge::Setup {
         name: name.to_owned(),
         endpoint: endpoint.unwrap_or(own),

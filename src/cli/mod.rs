@@ -21,6 +21,7 @@ mod issuer;
 mod lease;
 mod link;
 mod lock;
+mod login;
 mod man;
 mod mcp;
 mod mint;

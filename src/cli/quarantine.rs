@@ -225,6 +225,7 @@ fn render_plan(plan: &[Taken]) -> String {
         left += taken.left;
         if let Some(diff) = &taken.diff {
             text.push_str(&format!("{}\n{}", safe(diff), unread(taken)));
+            text.extend(taken.secrets.iter().filter_map(no_decoy));
         }
         text.push_str(&error_of(taken));
     }
@@ -262,6 +263,7 @@ fn render_done(done: &[Taken]) -> String {
                     }
                 };
                 text.push_str(&format!("    {} is now {now}  {}\n", safe(key), styled(DIM, &how)));
+                text.extend(no_decoy(secret));
                 if !secret.decoy && !wants.contains(&secret.want) {
                     wants.push(secret.want.clone());
                 }
@@ -316,6 +318,13 @@ fn unread(taken: &Taken) -> String {
 fn decoy_hint(secret: &TakenSecret, name: &str) -> String {
     let scope = if secret.route.is_some() { "SCOPE" } else { "release" };
     format!("tools get nothing from it; the variable comes from: hallpass exec --grant {name}:{scope} -- COMMAND")
+}
+
+/// What is said where a decoy was asked for and a reference is left.
+fn no_decoy(secret: &TakenSecret) -> Option<String> {
+    let why = secret.no_decoy.as_deref()?;
+    let key = secret.key.as_deref().unwrap_or(&secret.kind);
+    Some(format!("{} {} gets a reference and no decoy: {}\n", styled(YELLOW, "!"), safe(key), safe(why)))
 }
 
 fn error_of(taken: &Taken) -> String {

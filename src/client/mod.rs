@@ -33,6 +33,11 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 /// Longer than any answer that waits for nobody.
 const MOMENT: Duration = Duration::from_millis(1500);
 
+/// The longest that the config may give a person to approve (`[approval] timeout`), and a little more.
+const LONGEST_APPROVAL: Duration = Duration::from_secs(3600 + 60);
+/// How often somebody who waits for a person looks whether the daemon is still there.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
 /// A connection to the daemon.
 pub struct Client {
     paths: Paths,
@@ -90,8 +95,9 @@ impl Client {
         decode(&self.request("POST", path, &encode(body)?, Duration::ZERO, None)?)
     }
 
-    /// `POST path` that may wait this much longer than others, such as for a human's approval. `waits` is called
-    /// once if there is no answer after a moment.
+    /// `POST path` that may wait this much longer than others, such as for a human's approval, and longer still while
+    /// the daemon answers others: how long a person has is in its config. `waits` is called once if there is no answer
+    /// after a moment.
     ///
     /// # Errors
     /// The daemon's problem, or why there is no answer.
@@ -161,7 +167,9 @@ impl Client {
         let outcome = send(stream, &message, wait).and_then(|()| {
             let first = if waits.is_some() { wait.min(MOMENT) } else { wait };
             stream.set_recv_timeout(Some(first)).map_err(http::Broken::Io)?;
-            http::read_answer(&mut Patient { stream, waits, until }, until)
+            let longest = if wait > ANSWER_TIMEOUT { until.max(Instant::now() + LONGEST_APPROVAL) } else { until };
+            let paths = &self.paths;
+            http::read_answer(&mut Patient { stream, waits, until, longest, alive: &|| is_alive(paths) }, longest)
         });
         match outcome {
             Ok(answer) => {
@@ -270,28 +278,41 @@ fn send(stream: &mut Stream, message: &[u8], wait: Duration) -> std::result::Res
     }
 }
 
+/// Whether the daemon answers somebody else at this moment.
+fn is_alive(paths: &Paths) -> bool {
+    Client { paths: paths.clone(), stream: None, used: false }.ping().is_ok()
+}
+
 /// A stream whose first timeout is only the moment to say that it waits. A thread that counts would do the same,
 /// and costs more than the rest of a warm call.
 struct Patient<'a> {
     stream: &'a mut Stream,
     waits: Option<fn()>,
     until: Instant,
+    /// After `until` and up to here it waits for as long as the daemon is `alive`.
+    longest: Instant,
+    alive: &'a dyn Fn() -> bool,
 }
 
 impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.stream.read(buffer) {
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                let Some(waits) = self.waits.take() else { return Err(e) };
+        loop {
+            let error = match self.stream.read(buffer) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => e,
+                other => return other,
+            };
+            if let Some(waits) = self.waits.take() {
                 waits();
-                let left = self.until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(e);
-                }
-                self.stream.set_recv_timeout(Some(left))?;
-                self.stream.read(buffer)
             }
-            other => other,
+            let now = Instant::now();
+            if now >= self.until {
+                if now >= self.longest || !(self.alive)() {
+                    return Err(error);
+                }
+                self.until = self.longest.min(now + LOOK_AGAIN);
+            }
+            let left = self.until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            self.stream.set_recv_timeout(Some(left))?;
         }
     }
 }
@@ -363,11 +384,33 @@ mod tests {
         let waits: fn() = || _ = TOLD.fetch_add(1, Ordering::SeqCst);
         let until = Instant::now() + Duration::from_secs(10);
         let mut answer = String::new();
-        Patient { stream: &mut stream, waits: Some(waits), until }.read_to_string(&mut answer).unwrap();
+        let (alive, longest): (fn() -> bool, _) = (|| false, until);
+        let mut patient = Patient { stream: &mut stream, waits: Some(waits), until, longest, alive: &alive };
+        patient.read_to_string(&mut answer).unwrap();
         assert_eq!((answer.as_str(), TOLD.load(Ordering::SeqCst)), ("late", 1));
         daemon.join().unwrap();
-        let mut nobody = Patient { stream: &mut stream, waits: Some(waits), until: Instant::now() };
+        let until = Instant::now();
+        let mut nobody = Patient { stream: &mut stream, waits: Some(waits), until, longest: until, alive: &alive };
         assert_eq!(nobody.read(&mut [0]).unwrap(), 0, "it was closed");
+    }
+
+    #[test]
+    fn who_waits_for_a_person_waits_while_the_daemon_is_alive() {
+        use std::cell::Cell;
+        let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut stream = Stream::UdSocket(here.into());
+        stream.set_recv_timeout(Some(Duration::from_millis(1))).unwrap();
+        let (now, asked) = (Instant::now(), Cell::new(0));
+        let longest = now + Duration::from_secs(20);
+        let alive = || {
+            asked.set(asked.get() + 1);
+            (&there).write_all(b"x").is_ok()
+        };
+        let mut patient = Patient { stream: &mut stream, waits: None, until: now, longest, alive: &alive };
+        assert_eq!((patient.read(&mut [0]).unwrap(), asked.get()), (1, 1));
+        let mut patient = Patient { stream: &mut stream, waits: None, until: now, longest, alive: &|| false };
+        patient.stream.set_recv_timeout(Some(Duration::from_millis(1))).unwrap();
+        assert!(patient.read(&mut [0]).is_err(), "the daemon is gone");
     }
 
     #[test]

@@ -92,6 +92,16 @@ impl Keeper {
         self.0.send(job).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+
+    /// Has the thread make ready what a look at this file will need, after a rest; what is in it by now is no news.
+    pub fn warm(&self, path: PathBuf) {
+        let job: Job = Box::new(move |worker| {
+            if worker.detector.is_none() {
+                drop(worker.look(&path, false));
+            }
+        });
+        drop(self.0.send(job));
+    }
 }
 
 /// What lives on the thread.
@@ -114,7 +124,7 @@ pub struct Look {
     pub kind: FileKind,
     /// What it was.
     pub expected: Expected,
-    /// It is UTF-16, where no reference can be written.
+    /// It is UTF-16 or holds NUL bytes, where no reference can be written.
     pub wide: bool,
     /// The secrets, in its order.
     pub seen: Vec<Seen>,

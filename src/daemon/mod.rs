@@ -8,6 +8,7 @@ pub mod handler;
 mod instance;
 pub mod keeper;
 mod listener;
+mod loopback;
 mod notice;
 mod reaper;
 pub mod renderer;
@@ -27,7 +28,7 @@ use crate::{
     config,
     error::{Error, Result},
     gateway::{self, Gateway},
-    http::timed_io::{Limits, serve_http1},
+    http::serve::{Limits, serve_http1},
     paths::Paths,
     sys,
 };

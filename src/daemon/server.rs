@@ -8,7 +8,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     api::{MAX_BODY, openapi, operations, problem::Code, problem::Problem},
     error::{Error, Result},
+    http::{head::Fault, request_body::RequestBody},
 };
 
 /// An answer's body, ready to send.
@@ -41,7 +41,11 @@ impl Call {
 }
 
 /// Answers one request.
-pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Result<Request<Incoming>>) -> Response<Full<Bytes>> {
+pub async fn answer(
+    state: Rc<State>,
+    caller: Rc<Caller>,
+    request: Result<Request<RequestBody>>,
+) -> Response<Full<Bytes>> {
     let answer = match request {
         Ok(request) => serve(&state, &caller, request).await,
         Err(error) => Err(error),
@@ -55,7 +59,7 @@ pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Result<Reques
     response
 }
 
-async fn serve(state: &Rc<State>, caller: &Caller, request: Request<Incoming>) -> Result<Answer> {
+async fn serve(state: &Rc<State>, caller: &Caller, request: Request<RequestBody>) -> Result<Answer> {
     guard(request.headers())?;
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
@@ -77,7 +81,7 @@ async fn route(
     call: &Call,
 ) -> Result<Answer> {
     use handler::{
-        adopt, approve, credential, env, grant, helper, issuer, lease, lock, mcp, mint, principal, quarantine, render,
+        adopt, approve, credential, discover, env, grant, helper, issuer, lease, lock, login, mcp, mcp_login, mint, native, principal, quarantine, render,
         revoke_upstream, route, status, task, trust, watch,
     };
     match (method.as_str(), parts) {
@@ -138,6 +142,10 @@ async fn route(
 
         ("GET", ["issuers"]) => json(&issuer::list(state)),
         ("POST", ["issuers"]) => json(&issuer::add(state, caller, call.json()?)?),
+        ("POST", ["issuers", "discover"]) => json(&discover::discover(state, caller, call.json()?).await?),
+        ("POST", ["issuers", name, "login"]) => json(&login::start(state, caller, name, call.json()?).await?),
+        ("POST", ["issuers", name, "login", id]) => json(&login::wait(state, caller, name, id).await?),
+        ("POST", ["issuers", name, "logout"]) => json(&login::logout(state, caller, name).await?),
         ("GET", ["issuers", name]) => json(&issuer::show(state, name)?),
         ("DELETE", ["issuers", name]) => json(&issuer::remove(state, caller, name).await?),
 
@@ -158,6 +166,8 @@ async fn route(
         ("POST", ["renders", name, "renew"]) => json(&render::renew(state, caller, name).await?),
         ("GET", ["mcp"]) => json(&mcp::list(state)?),
         ("POST", ["mcp"]) => json(&mcp::add(state, caller, call.json()?)?),
+        ("POST", ["mcp", name, "challenge"]) => json(&mcp_login::challenged(state, name, call.json()?)?),
+        ("POST", ["mcp", name, "login"]) => json(&mcp_login::start(state, caller, name, call.json()?).await?),
         ("GET", ["mcp", name]) => json(&mcp::show(state, name)?),
         ("DELETE", ["mcp", name]) => json(&mcp::remove(state, caller, name)?),
 
@@ -169,6 +179,8 @@ async fn route(
         ("POST", ["mint"]) => json(&mint::mint(state, caller, call.json()?).await?),
         ("GET", ["leases"]) => json(&lease::list(state)?),
         ("GET", ["leases", id]) => json(&lease::show(state, id)?),
+        ("POST", ["leases", id, "proof"]) => json(&native::prove(state, caller, id, &call.json()?)?),
+        ("POST", ["leases", id, "inspect"]) => json(&native::inspect(state, caller, id).await?),
         ("POST", ["leases", id, "revoke"]) => json(&lease::revoke(state, caller, id)?),
         ("POST", ["revoke"]) => json(&lease::revoke_token(state, call.json()?)?),
 
@@ -205,16 +217,16 @@ fn guard(headers: &HeaderMap) -> Result<()> {
     }
 }
 
-async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes> {
+async fn read(headers: &HeaderMap, body: RequestBody) -> Result<Bytes> {
     let bytes = match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             return Err(Error::new(Code::TooLarge, format!("a request to the API may be {MAX_BODY} bytes long"))
                 .hint("send a smaller one"));
         }
-        Err(_) => {
-            return Err(Error::new(Code::BadRequest, "the request's body broke off or was malformed")
-                .hint("send it again, whole and with the right length"));
+        Err(error) => {
+            let broken = || Error::new(Code::BadRequest, "the request's body broke off");
+            return Err(error.downcast_ref::<Fault>().map_or_else(broken, |fault| fault.clone().into()));
         }
     };
     let media = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");

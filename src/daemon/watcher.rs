@@ -106,6 +106,14 @@ impl Watcher {
     }
 }
 
+/// What the watcher's thread says.
+enum News {
+    /// A file was written after a rest, and is not done yet.
+    Stirred(PathBuf),
+    /// A file is to be looked at.
+    Seen(Seen),
+}
+
 /// Watches what the config says from now on.
 pub fn apply(state: &Rc<State>) -> Result<()> {
     let roots = roots(state);
@@ -128,18 +136,26 @@ pub fn apply(state: &Rc<State>) -> Result<()> {
         watch.reload(config);
         return Ok(());
     }
-    let (sender, mut seen) = mpsc::unbounded_channel::<Seen>();
-    let watch = Watch::start(config, move |seen| drop(sender.send(seen))).map_err(|e| {
-        crate::error::Error::new(Code::Io, format!("the watcher cannot be started: {e}"))
-            .hint("`hallpass doctor` looks at the limits")
-    })?;
+    let (sender, mut news) = mpsc::unbounded_channel::<News>();
+    let early = sender.clone();
+    let stirred = move |path: &Path| drop(early.send(News::Stirred(path.to_path_buf())));
+    let watch =
+        Watch::start_and_stir(config, move |seen| drop(sender.send(News::Seen(seen))), stirred).map_err(|e| {
+            crate::error::Error::new(Code::Io, format!("the watcher cannot be started: {e}"))
+                .hint("`hallpass doctor` looks at the limits")
+        })?;
     *running = Some(watch);
     let weak = Rc::downgrade(state);
     tokio::task::spawn_local(async move {
-        while let Some(seen) = seen.recv().await {
+        while let Some(news) = news.recv().await {
             let Some(state) = weak.upgrade() else { return };
-            if look(&state, &seen, true).await.is_some() {
-                later(&state, seen);
+            match news {
+                News::Stirred(path) => drop(state.keeper().map(|keeper| keeper.warm(path))),
+                News::Seen(seen) => {
+                    if look(&state, &seen, true).await.is_some() {
+                        later(&state, seen);
+                    }
+                }
             }
         }
     });

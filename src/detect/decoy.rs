@@ -1,11 +1,17 @@
 //! Decoys: keys that look like an issuer's and are worth nothing.
 //!
-//! Owns how one is made of a rule and a value. A decoy keeps nothing of the value but its length, its marks and
-//! which of its characters are letters and which digits; where that cannot be done there is none.
+//! Owns how one is made of a kind and a value. A decoy of a key keeps nothing of it but its length, its marks and
+//! which of its characters are letters and which digits; one of a password, as it stands in a URL or a connection
+//! string, keeps nothing at all. Where neither can be done there is none, and it is said why.
 
 use sha2::{Digest, Sha256};
 
-use super::{check, placeholder::is_placeholder, rule::Rule};
+use super::{
+    check,
+    placeholder::is_placeholder,
+    random::is_random,
+    rule::{self, Rule},
+};
 
 /// Longer values (private keys, files) are no keys that anybody pastes into a request.
 const MAX: usize = 1024;
@@ -15,12 +21,67 @@ const DRAWS: usize = 24;
 const LEAST: usize = 10;
 /// How often it is begun anew when chance made a placeholder of it.
 const ATTEMPTS: usize = 4;
+/// How long a password is that stands for another, in characters: as password managers make them.
+const PASSWORD: usize = 20;
 
-/// A value that the rule takes for one of its own and that nobody ever issued; `seed` is random, and the same seed
-/// gives the same decoy. `None` where the rule's shape leaves no room for one.
-pub fn decoy(rule: &Rule, value: &[u8], seed: &[u8; 32]) -> Option<Vec<u8>> {
+/// A value that is taken for one of this kind (a finding's), and that nobody ever issued; `seed` is random, and the same
+/// seed gives the same decoy.
+///
+/// # Errors
+/// Why there is none.
+pub fn decoy(kind: &str, value: &[u8], seed: &[u8; 32]) -> Result<Vec<u8>, &'static str> {
+    if value.contains(&b'\n') || value.windows(10).any(|part| part == b"-----BEGIN") {
+        return Err("a key of several lines is never pasted into a request, so nobody would see its decoy");
+    }
+    if value.len() > MAX {
+        return Err("it is longer than any key that is pasted into a request");
+    }
+    let Some(rule) = rule::named(kind) else { return stand_in(value, seed, &|_| true).ok_or(NO_ROOM) };
+    if rule.fits(value) {
+        return of_rule(rule, value, seed).ok_or(NO_ROOM);
+    }
+    // The rest of what the rule looks for stands around it: a URL, a connection string.
+    let part = rule.secret_part().filter(|part| rule.check.is_none() && part.is_match(value));
+    let Some(part) = part else {
+        return Err("it is not written as its issuer writes it, so a decoy would not be known for one");
+    };
+    stand_in(value, seed, &|made| part.is_match(made)).ok_or(NO_ROOM)
+}
+
+const NO_ROOM: &str = "its form leaves no room for another value";
+
+/// For what has no form of its own, or only one that `fits` knows: a password of the usual kind, or as many characters of
+/// the same classes where it was made by a machine.
+fn stand_in(value: &[u8], seed: &[u8; 32], fits: &dyn Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let mut draws = Draws { seed, count: 0 };
+    let generated = value.len() > PASSWORD && value.iter().all(u8::is_ascii_graphic) && is_random(value);
+    // Of hexadecimal digits one stays one.
+    let hex = value.iter().all(|byte| byte.is_ascii_hexdigit() || byte.is_ascii_punctuation());
+    let holds = |made: &[u8]| {
+        fits(made) && (!hex || made.iter().all(|byte| byte.is_ascii_hexdigit() || byte.is_ascii_punctuation()))
+    };
+    (0..ATTEMPTS).find_map(|_| {
+        let mut changed = PASSWORD;
+        let mut made = match generated {
+            true => value.to_vec(),
+            // Of each class some, in an order that tells nothing.
+            false => (0..PASSWORD).map(|at| b"aA0".get(at % 3).copied().unwrap_or(b'a')).collect(),
+        };
+        if generated {
+            changed = (0..made.len()).map(|at| usize::from(redraw(&mut made, at, &mut draws, &holds))).sum();
+        } else {
+            for at in 0..made.len() {
+                redraw(&mut made, at, &mut draws, &|_| true);
+            }
+        }
+        (changed >= LEAST && made != value && fits(&made) && !is_placeholder(&made, false)).then_some(made)
+    })
+}
+
+/// The same for a value that has the rule's form; `None` where that leaves no room for another.
+fn of_rule(rule: &Rule, value: &[u8], seed: &[u8; 32]) -> Option<Vec<u8>> {
     let plain = value.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\');
-    if value.len() > MAX || !plain || !rule.fits(value) {
+    if !plain {
         return None;
     }
     let expression = rule.expression()?;
@@ -122,19 +183,32 @@ mod tests {
         let body = ["ghp", "_", "k9Vq2mZx7LwT4bN8cR1dYfH6jP3sGa"].concat();
         let value = format!("{body}{}", check::seal("base62-crc32", body.as_bytes()).unwrap()).into_bytes();
         let rule = rule::named("github-personal-access-token").unwrap();
-        let made = decoy(rule, &value, &[7; 32]).unwrap();
+        let decoy = |seed| decoy(rule.name, &value, seed);
+        let made = decoy(&[7; 32]).unwrap();
         assert!(rule.fits(&made) && made.starts_with(&value[..4]) && made.len() == value.len());
         let same = made.iter().zip(&value).skip(4).take(30).filter(|(a, b)| a == b).count();
         assert_eq!(same, 0, "a character of the value is still there");
-        assert_eq!(decoy(rule, &value, &[7; 32]).unwrap(), made);
-        assert_ne!(decoy(rule, &value, &[8; 32]).unwrap(), made);
+        assert_eq!(decoy(&[7; 32]).unwrap(), made);
+        assert_ne!(decoy(&[8; 32]).unwrap(), made);
     }
 
     #[test]
     fn what_is_no_key_of_the_rule_has_no_decoy() {
-        let rule = rule::named("github-personal-access-token").unwrap();
         for value in [&b"ghp_short"[..], b"", &[b'x'; 5000]] {
-            assert_eq!(decoy(rule, value, &[1; 32]), None);
+            assert!(decoy("github-personal-access-token", value, &[1; 32]).is_err());
         }
+        let block = ["-----BE", "GIN PRIVATE KEY-----\nMII"].concat();
+        assert!(decoy("private-key", block.as_bytes(), &[1; 32]).unwrap_err().contains("several lines"));
+    }
+
+    #[test]
+    fn a_password_has_a_decoy_that_tells_nothing_of_it() {
+        for value in [&b"Tr0ub4dor&3"[..], b"a b c", b"hunter2hunter2"] {
+            let made = decoy("generic-password", value, &[3; 32]).unwrap();
+            assert!(made.len() == PASSWORD && made.iter().all(u8::is_ascii_alphanumeric));
+        }
+        let key = b"9f86d081884c7d659a2feaa0c55ad015";
+        let made = decoy("generic-secret", key, &[3; 32]).unwrap();
+        assert!(made.len() == key.len() && made != key && made.iter().all(u8::is_ascii_hexdigit));
     }
 }

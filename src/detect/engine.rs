@@ -47,8 +47,10 @@ const HINTS: &[&str] = &[
     "webhook",
     "dsn",
 ];
-/// What may stand before the value in an authorization header or the like.
-const SCHEMES: &[&str] = &["token token=", "bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot "];
+/// What may stand before the value in an authorization header or the like; the last says that Spring takes a password
+/// as it is: <https://docs.spring.io/spring-security/reference/features/authentication/password-storage.html>.
+const SCHEMES: &[&str] =
+    &["token token=", "bearer ", "basic ", "token ", "api-key ", "apikey ", "key ", "bot ", "{noop}"];
 
 /// All rules, ready to look.
 pub struct Detector {
@@ -164,15 +166,23 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn by_words(&mut self, hits: &[Hit], setting: &Setting) {
         // Up to where each rule has looked: a rule with two words does not look twice.
-        let mut looked: std::collections::HashMap<u32, usize> = std::collections::HashMap::new();
+        let mut looked = vec![0; rule::all().len()];
         for hit in hits {
             let Some(index) = hit.owner else { continue };
-            let Some(rule) = rule::all().get(index as usize) else { continue };
-            if looked.get(&index).is_some_and(|end| hit.at < *end) {
+            let (Some(rule), Some(end)) = (rule::all().get(index as usize), looked.get_mut(index as usize)) else {
+                continue;
+            };
+            if hit.at < *end {
                 continue;
             }
-            let window = self.window(hit.at, rule.is_long());
-            looked.insert(index, window.end);
+            // Once for the whole file: its words may be on every line.
+            let lacks = |also: &str| memchr::memmem::find(self.bytes, also.as_bytes()).is_none();
+            if *end == 0 && rule.also.is_some_and(lacks) {
+                *end = usize::MAX;
+                continue;
+            }
+            let window = self.window(hit.at, rule.long);
+            *end = window.end.max(1);
             self.match_in(index, rule, window, setting);
         }
     }
@@ -180,7 +190,7 @@ impl<'a> Search<'a> {
     fn match_in(&mut self, index: u32, rule: &'static Rule, window: Range<usize>, setting: &Setting) {
         let bytes = self.bytes;
         let text = bytes.get(window.clone()).unwrap_or_default();
-        if rule.also.is_some_and(|also| !text.windows(also.len()).any(|part| part == also.as_bytes())) {
+        if rule.also.is_some_and(|also| memchr::memmem::find(text, also.as_bytes()).is_none()) {
             return;
         }
         let Some(expression) = self.detector.expression(index) else { return };
@@ -261,9 +271,10 @@ impl<'a> Search<'a> {
             let authorizes = self.bytes.get(scalar.span.start..span.start).is_some_and(|scheme| {
                 scheme.eq_ignore_ascii_case(b"bearer ") || scheme.eq_ignore_ascii_case(b"basic ")
             });
-            let whole = span.len();
-            let (span, value) = if is_pair(last) { behind_colon(span, value) } else { (span, value) };
-            let paired = span.len() < whole;
+            let behind = behind_colon(span.clone(), value);
+            // The name is read only where there is a colon.
+            let paired = behind.0.len() < span.len() && is_pair(last);
+            let (span, value) = if paired { behind } else { (span, value) };
             let path = telling(self.bytes, self.document, scalar.name);
             let [last, parent, ..] = path;
             let place = Place {

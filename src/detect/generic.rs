@@ -66,6 +66,10 @@ pub(super) fn judge(place: &Place<'_>, value: &[u8]) -> Option<(&'static str, &'
     if value.len() < 6 || value.len() > 4096 {
         return None;
     }
+    // Before the name is read, since most values of a config file are of this kind.
+    if is_url(value) && !value.iter().any(u8::is_ascii_whitespace) {
+        return None;
+    }
     let says = match says_below(place.parent, place.name) {
         _ if *place.setting == Setting::Passwords => Says::Password,
         _ if place.paired
@@ -167,7 +171,8 @@ pub(super) fn is_uuid(value: &[u8]) -> bool {
 
 fn is_url(value: &[u8]) -> bool {
     // What a URL holds is for the rules, which know where its password stands.
-    value.windows(3).position(|part| part == b"://").is_some_and(|at| at > 0 && at < 24)
+    let start = value.get(..26).unwrap_or(value);
+    start.windows(3).position(|part| part == b"://").is_some_and(|at| at > 0)
 }
 
 fn is_email(value: &[u8]) -> bool {

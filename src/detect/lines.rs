@@ -28,7 +28,7 @@ pub(super) fn document(bytes: &[u8], places: impl Iterator<Item = usize>) -> Doc
         if at < end {
             continue;
         }
-        let line = line_at(bytes, at);
+        let line = with_value(bytes, line_at(bytes, at));
         end = line.end.max(at + 1);
         let heading = heading(bytes, &line).and_then(|span| document.heading(span));
         let known = document.names.len();
@@ -36,6 +36,21 @@ pub(super) fn document(bytes: &[u8], places: impl Iterator<Item = usize>) -> Doc
         document.put_below(heading, known);
     }
     document
+}
+
+/// The line, and the next where this one is nothing but an element that names it: `<key>NAME</key>` of a property list,
+/// `<param-name>` of a servlet.
+fn with_value(bytes: &[u8], line: Range<usize>) -> Range<usize> {
+    let text = bytes.get(line.clone()).unwrap_or_default().trim_ascii();
+    let tag = text.strip_prefix(b"<").and_then(|rest| rest.split(|byte| *byte == b'>').next()).unwrap_or_default();
+    let names = tag.len() <= 32 && (tag.eq_ignore_ascii_case(b"key") || tag.to_ascii_lowercase().ends_with(b"name"));
+    let closed =
+        text.strip_suffix(b">").and_then(|rest| rest.strip_suffix(tag)).is_some_and(|rest| rest.ends_with(b"</"));
+    let next = bytes.get(line.end + 1..).unwrap_or_default();
+    if !names || !closed || !next.trim_ascii_start().starts_with(b"<") {
+        return line;
+    }
+    line.start..line_at(bytes, line.end + 1).end
 }
 
 /// The name that opens the line before, of a line that begins with a bare `key`: `'crypt' => [`.

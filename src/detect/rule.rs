@@ -39,6 +39,8 @@ pub struct Rule {
     pub revoke: Option<&'static str>,
     /// Where the shape is documented.
     pub source: &'static str,
+    /// The value may run over several lines.
+    pub(super) long: bool,
 }
 
 /// All of them.
@@ -57,10 +59,11 @@ fn read(line: &'static str) -> Option<Rule> {
     let mut next = || fields.next();
     let list = |field: &'static str| field.split('\u{1f}').filter(|part| !part.is_empty()).collect();
     let some = |field: &'static str| Some(field).filter(|field| !field.is_empty());
+    let (name, provider, pattern) = (next()?, next()?, next()?);
     Some(Rule {
-        name: next()?,
-        provider: next()?,
-        pattern: next()?,
+        name,
+        provider,
+        pattern,
         words: list(next()?),
         also: some(next()?),
         near: list(next()?),
@@ -71,6 +74,7 @@ fn read(line: &'static str) -> Option<Rule> {
         route: some(next()?),
         revoke: some(next()?),
         source: next()?,
+        long: pattern.contains("\\s\\S") || pattern.contains("\\n") || pattern.starts_with("(?s)"),
     })
 }
 
@@ -85,16 +89,30 @@ impl Rule {
         RegexBuilder::new(&format!("^(?:{})$", self.pattern)).unicode(false).build().ok()
     }
 
+    /// The expression of the secret alone, where more belongs to a match.
+    pub(super) fn secret_part(&self) -> Option<Regex> {
+        let (_, inside) = self.pattern.split_once("<secret>")?;
+        let (mut depth, mut class, mut escaped) = (0, false, false);
+        let end = inside.bytes().position(|byte| {
+            match byte {
+                _ if escaped => {}
+                b'[' => class = true,
+                b']' => class = false,
+                b'(' if !class => depth += 1,
+                b')' if !class => depth -= 1,
+                _ => {}
+            }
+            escaped = byte == b'\\' && !escaped;
+            depth < 0
+        })?;
+        RegexBuilder::new(&format!("^(?:{})$", inside.get(..end)?)).unicode(false).build().ok()
+    }
+
     /// Whether the value alone is the secret of a match.
     pub(super) fn is_shape(&self, expression: &Regex, value: &[u8]) -> bool {
         match expression.captures(value) {
             Some(captures) => captures.name("secret").is_none_or(|secret| secret.as_bytes() == value),
             None => false,
         }
-    }
-
-    /// Whether the value may run over several lines.
-    pub(super) fn is_long(&self) -> bool {
-        self.pattern.contains("\\s\\S") || self.pattern.contains("\\n") || self.pattern.starts_with("(?s)")
     }
 }

@@ -1,33 +1,62 @@
 //! Where words stand in bytes, whatever their case: many words, one pass, nothing to build.
 //!
-//! Owns the look-up by a word's first three bytes. An automaton would take longer to build than a `.env` takes to
-//! scan, and on source code it is no faster than a table that says no to most places.
+//! Owns the look-up by a word's first bytes. An automaton would take longer to build than a `.env` takes to
+//! scan, and on source code it is no faster than a table that says no to nearly every place.
 
 /// Bits that a hash has.
 const BITS: u32 = 16;
-const SLOTS: usize = 1 << BITS;
+/// Of them, those that choose a list of words.
+const LIST_BITS: u32 = 12;
+const LISTS: usize = 1 << LIST_BITS;
+/// How many bytes are looked at first; of a shorter word only three are.
+const HEAD: usize = 4;
+/// The first three bytes of a key.
+const SHORT: u32 = 0x00ff_ffff;
+/// What makes letters small.
+const SMALL: u32 = 0x2020_2020;
+
+/// Which hashes any word has: small enough for two to stay in the first cache.
+type Bits = [u64; (1 << BITS) / 64];
 
 /// Words, each with what it stands for. A word has three bytes or more and is in lower case.
 pub(super) struct Words<T> {
-    /// Whether any word begins so: small enough to stay in the first cache.
-    any: Vec<u64>,
-    /// For each hash, where its entries begin; one more at the end.
+    /// Of the words of three bytes.
+    short: Box<Bits>,
+    /// Of the others, by four: three bytes are in many a text by chance.
+    long: Box<Bits>,
+    /// For each list of words with the same three bytes, where it begins; one more at the end.
     starts: Vec<u16>,
-    entries: Vec<(&'static str, T)>,
+    entries: Vec<Entry<T>>,
+}
+
+struct Entry<T> {
+    /// The first bytes, and which of them there are.
+    key: u32,
+    mask: u32,
+    word: &'static str,
+    means: T,
 }
 
 impl<T: Copy> Words<T> {
     /// Of these words.
-    pub fn new(mut entries: Vec<(&'static str, T)>) -> Self {
-        entries.retain(|(word, _)| word.len() >= 3);
-        entries.truncate(usize::from(u16::MAX));
-        entries.sort_by_key(|(word, _)| hash_of(word));
-        let mut any = vec![0u64; SLOTS / 64];
-        let mut starts = vec![0u16; SLOTS + 1];
-        for (word, _) in &entries {
-            let slot = hash_of(word);
-            if let (Some(bits), Some(count)) = (any.get_mut(slot / 64), starts.get_mut(slot + 1)) {
-                *bits |= 1 << (slot % 64);
+    pub fn new(mut words: Vec<(&'static str, T)>) -> Self {
+        words.retain(|(word, _)| word.len() >= 3);
+        words.truncate(usize::from(u16::MAX));
+        let entry = |(word, means): (&'static str, T)| {
+            let mask = if word.len() < HEAD { SHORT } else { u32::MAX };
+            let key = (0..).zip(word.bytes().take(HEAD)).fold(0, |key, (n, byte)| key | u32::from(byte) << (8 * n));
+            Entry { key: (key | SMALL) & mask, mask, word, means }
+        };
+        let mut entries: Vec<Entry<T>> = words.into_iter().map(entry).collect();
+        entries.sort_by_key(|entry| list(entry.key));
+        let mut bits = [Box::new([0; (1 << BITS) / 64]), Box::new([0; (1 << BITS) / 64])];
+        let mut starts = vec![0u16; LISTS + 1];
+        for entry in &entries {
+            let [short, long] = &mut bits;
+            let hash = hash(entry.key);
+            let set = if entry.mask == SHORT { short.get_mut(hash / 64) } else { long.get_mut(hash / 64) };
+            if let (Some(bits), Some(count)) = (set, starts.get_mut(list(entry.key) + 1)) {
+                *bits |= 1 << (hash % 64);
                 *count += 1;
             }
         }
@@ -36,33 +65,49 @@ impl<T: Copy> Words<T> {
             sum += *start;
             *start = sum;
         }
-        Self { any, starts, entries }
+        let [short, long] = bits;
+        Self { short, long, starts, entries }
     }
 
     /// Calls `each` with every place where a word stands, in order, and what it stands for.
     pub fn find(&self, bytes: &[u8], mut each: impl FnMut(usize, T)) {
-        let mut key = 0u32;
-        for (end, byte) in bytes.iter().enumerate() {
-            key = key >> 8 | u32::from(byte | 0x20) << 16;
-            let slot = hash(key);
-            if self.any.get(slot / 64).is_none_or(|bits| bits >> (slot % 64) & 1 == 0) {
+        for (at, head) in bytes.windows(HEAD).enumerate() {
+            let key = head.try_into().map_or(0, u32::from_le_bytes) | SMALL;
+            // Without a branch between them: of most places both are false.
+            if is_set(&self.long, key) | is_set(&self.short, key & SHORT) {
+                self.at(bytes, at, key, &mut each);
+            }
+        }
+        // A word of three bytes may be the last.
+        let at = bytes.len().saturating_sub(HEAD - 1);
+        if let Some([first, second, third]) = bytes.get(at..) {
+            self.at(bytes, at, u32::from_le_bytes([*first, *second, *third, 0]) | SMALL, &mut each);
+        }
+    }
+
+    /// The words that stand at `at`, where the text begins with `key`.
+    fn at(&self, bytes: &[u8], at: usize, key: u32, each: &mut impl FnMut(usize, T)) {
+        let list = list(key);
+        let (Some(first), Some(last)) = (self.starts.get(list), self.starts.get(list + 1)) else { return };
+        for entry in self.entries.get(usize::from(*first)..usize::from(*last)).unwrap_or_default() {
+            if entry.key != key & entry.mask {
                 continue;
             }
-            // Of the first two bytes the key is not whole, and no word has a zero in it.
-            let at = end.saturating_sub(2);
-            let (Some(first), Some(last)) = (self.starts.get(slot), self.starts.get(slot + 1)) else { continue };
-            for (word, owner) in self.entries.get(usize::from(*first)..usize::from(*last)).unwrap_or_default() {
-                let here = bytes.get(at..at + word.len());
-                if end >= 2 && here.is_some_and(|text| text.eq_ignore_ascii_case(word.as_bytes())) {
-                    each(at, *owner);
-                }
+            let here = bytes.get(at..at + entry.word.len());
+            if here.is_some_and(|text| text.eq_ignore_ascii_case(entry.word.as_bytes())) {
+                each(at, entry.means);
             }
         }
     }
 }
 
-fn hash_of(word: &str) -> usize {
-    hash(word.bytes().take(3).fold(0, |key, byte| key >> 8 | u32::from(byte | 0x20) << 16))
+fn is_set(bits: &Bits, key: u32) -> bool {
+    let hash = hash(key);
+    bits.get(hash / 64).is_some_and(|bits| bits >> (hash % 64) & 1 == 1)
+}
+
+fn list(key: u32) -> usize {
+    hash(key & SHORT) >> (BITS - LIST_BITS)
 }
 
 fn hash(key: u32) -> usize {
@@ -80,6 +125,9 @@ mod tests {
         words.find(b"ghP_ToKen x-y", |at, owner| seen.push((at, owner)));
         seen.sort_unstable();
         assert_eq!(seen, [(0, 1), (4, 2), (4, 3), (5, 4), (10, 5)]);
+        let mut last = Vec::new();
+        words.find(b"a TOK", |at, owner| last.push((at, owner)));
+        assert_eq!(last, [(2, 3)]);
         words.find(b"to", |at, _| panic!("{at}"));
         words.find(b"", |at, _| panic!("{at}"));
     }

@@ -5,15 +5,16 @@
 
 use http::{HeaderMap, Method, Request, header};
 
+use super::headers::Names;
 use crate::{api::problem::Code, error::Error};
 
 /// Headers that only a browser sends, or that only make sense for one.
-const BROWSER: [&str; 7] =
-    ["origin", "referer", "sec-fetch-site", "sec-fetch-dest", "sec-fetch-user", "cookie", "cookie2"];
+static BROWSER: Names =
+    Names::of(&["origin", "referer", "sec-fetch-site", "sec-fetch-dest", "sec-fetch-user", "cookie", "cookie2"]);
 
 /// Headers by which some server takes the request for another one. With `_` as `-`, because servers
 /// behind CGI, WSGI or Rack cannot tell the two apart.
-const OVERRIDES: [&str; 14] = [
+static OVERRIDES: Names = Names::of(&[
     "forwarded",
     "x-original-url",
     "x-original-uri",
@@ -28,7 +29,7 @@ const OVERRIDES: [&str; 14] = [
     "x-original-host",
     "x-http-host-override",
     "x-requested-path",
-];
+]);
 
 /// Where a connection came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,27 +58,19 @@ pub fn check<T>(request: &Request<T>, arrival: Arrival) -> Result<(), Error> {
 
 /// Refuses headers that a browser sends, and ones that stand for another target or method.
 fn check_name(name: &str) -> Result<(), Error> {
-    if BROWSER.contains(&name) || name.starts_with("access-control-request-") {
+    if BROWSER.has(name) || name.starts_with("access-control-request-") {
         return Err(Error::new(
             Code::Browser,
             format!("requests with the header {name} come from web pages, which may not use the gateway"),
         )
         .hint("call the gateway from a program that does not run in a browser"));
     }
-    let mut folded = [0u8; 64];
-    let name = match folded.get_mut(..name.len()) {
-        Some(space) if name.contains('_') => {
-            space.copy_from_slice(name.as_bytes());
-            space.iter_mut().filter(|byte| **byte == b'_').for_each(|byte| *byte = b'-');
-            let folded = std::str::from_utf8(space).unwrap_or(name);
-            if DOUBLES.contains(&folded) {
-                return Err(ambiguous("a header whose name is another's with `_` for `-`"));
-            }
-            folded
-        }
-        _ => name,
-    };
-    if OVERRIDES.contains(&name) || name.starts_with("x-forwarded") || name.starts_with("x-http-method") {
+    let folded = name.contains('_').then(|| name.replace('_', "-"));
+    if folded.as_deref().is_some_and(|folded| DOUBLES.contains(&folded)) {
+        return Err(ambiguous("a header whose name is another's with `_` for `-`"));
+    }
+    let name = folded.as_deref().unwrap_or(name);
+    if OVERRIDES.has(name) || name.starts_with("x-forwarded") || name.starts_with("x-http-method") {
         return Err(ambiguous("a header that stands for another host, target or method"));
     }
     Ok(())

@@ -53,13 +53,13 @@ pub fn strip_query(query: Option<&str>, auth: &Auth) -> Result<Query, Error> {
 
 /// Adds the key.
 pub fn inject(headers: &mut HeaderMap, query: &mut Query, auth: &Auth, key: &Secret) -> Result<(), Error> {
-    let (name, mut text) = match auth {
-        Auth::Bearer => (header::AUTHORIZATION, Zeroizing::new(b"Bearer ".to_vec())),
-        Auth::Basic => (header::AUTHORIZATION, Zeroizing::new(b"Basic ".to_vec())),
+    let (name, prefix) = match auth {
+        Auth::Bearer => (header::AUTHORIZATION, "Bearer "),
+        Auth::Basic => (header::AUTHORIZATION, "Basic "),
         Auth::Header { name, prefix } => {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| Error::internal("a route's header has no usable name"))?;
-            (name, Zeroizing::new(prefix.clone().into_bytes()))
+            (name, prefix.as_str())
         }
         Auth::Query { name } => {
             if !query.is_empty() {
@@ -73,6 +73,9 @@ pub fn inject(headers: &mut HeaderMap, query: &mut Query, auth: &Auth, key: &Sec
             return Ok(());
         }
     };
+    // As long as it will be: what a longer one is copied from would not be wiped.
+    let mut text = Zeroizing::new(Vec::with_capacity(prefix.len() + key.len() * 2 + 4));
+    text.extend_from_slice(prefix.as_bytes());
     if *auth == Auth::Basic {
         text.extend_from_slice(Zeroizing::new(STANDARD.encode(key.expose())).as_bytes());
     } else {

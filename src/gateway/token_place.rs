@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{
     canonical::{decode_form, pairs},
+    headers::Names,
     route::Auth,
 };
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
 
 /// Headers that carry keys at one API or another; a token in any of them is taken, and none of them
 /// is ever forwarded.
-pub const KEY_HEADERS: [&str; 14] = [
+pub static KEY_HEADERS: Names = Names::of(&[
     "authorization",
     "x-api-key",
     "api-key",
@@ -38,7 +39,7 @@ pub const KEY_HEADERS: [&str; 14] = [
     "xi-api-key",
     "dd-api-key",
     "x-figma-token",
-];
+]);
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -71,7 +72,7 @@ pub fn find(
     let mut seen = None;
     for (name, value) in headers {
         let name = name.as_str();
-        if !KEY_HEADERS.contains(&name) && own.is_none_or(|(own, _)| own != name) {
+        if !KEY_HEADERS.has(name) && own.is_none_or(|(own, _)| own != name) {
             continue;
         }
         // Values of one name come one after the other.

@@ -22,11 +22,6 @@ impl Timer {
         self.since = None;
     }
 
-    /// A wait has begun and was not cleared.
-    pub fn is_running(&self) -> bool {
-        self.since.is_some()
-    }
-
     /// Ready once `limit` has passed since the first call after [`Timer::clear`].
     pub fn poll(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
         let end = *self.since.get_or_insert_with(Instant::now) + limit;

@@ -17,6 +17,10 @@ impl Form {
         self.0.extend(percent_encode(value, NON_ALPHANUMERIC));
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn bytes(self) -> Bytes {
         self.0.into()
     }

@@ -104,6 +104,16 @@ pub struct Call {
     pub request: Request<Bytes>,
 }
 
+impl Call {
+    /// A question without a body.
+    pub fn get(url: &str, allow_private: bool) -> Result<Self, Failure> {
+        let odd = || Failure::Settings("one of its URLs is no https URL".into());
+        let (base_url, path) = split_url(url).ok_or_else(odd)?;
+        let request = Request::get(path).header(http::header::ACCEPT, "application/json").body(Bytes::new());
+        Ok(Self { base_url: base_url.to_owned(), allow_private, request: request.map_err(|_| odd())? })
+    }
+}
+
 /// What comes next. A kind that needs no server is done at once; one that needs several calls goes from each answer to the
 /// next. A failure starts over with the first: nothing that was signed or drawn is sent twice.
 pub enum Next<'a, T> {
@@ -160,18 +170,33 @@ pub struct Issued {
     pub ends_ms: i64,
     /// What ends it early, where that is not the token itself: an accessor, a lease's id.
     pub handle: Option<Secret>,
+    /// The key that it is bound to, where it is worth nothing without one (PKCS #8). It is not handed out.
+    pub key: Option<Secret>,
 }
 
 impl Issued {
     /// One token that is all there is.
     pub fn token(token: Secret, ends_ms: i64) -> Self {
-        Self { token, parts: BTreeMap::new(), ends_ms, handle: None }
+        Self { token, parts: BTreeMap::new(), ends_ms, handle: None, key: None }
     }
 
     /// What it is revoked by.
     pub fn handle(&self) -> &Secret {
         self.handle.as_ref().unwrap_or(&self.token)
     }
+}
+
+/// What a server says of a token that it issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Whether it works.
+    pub active: bool,
+    /// What it may do, in the server's words.
+    pub scope: Option<String>,
+    /// For whom it is.
+    pub audience: Vec<String>,
+    /// When it ends, in milliseconds since 1970 (UTC).
+    pub ends_ms: Option<i64>,
 }
 
 /// Why there is no token; each is the next step.
@@ -186,6 +211,8 @@ pub enum Failure {
     },
     /// The credential or the client is not accepted: rotate it.
     Credential(String),
+    /// A person has to sign in, again or for more.
+    Login(String),
     /// Somebody who administers the issuer has to change something.
     Administrator(String),
     /// What was asked cannot be had in this form.
@@ -238,6 +265,10 @@ pub trait Issuer {
     fn proof(&self) -> Proof {
         Proof::Stored
     }
+    /// Whether its credential is replaced by its use, so that only one may use it at a time.
+    fn rotates(&self) -> bool {
+        false
+    }
     /// The servers that it asks, by the setting that names each; the first one mints.
     fn urls(&self) -> Vec<(&'static str, &str)>;
     /// Whether they may be on this machine or in this network, also over plain http.
@@ -266,6 +297,15 @@ pub trait Issuer {
         credential: &'a Credential,
         draw: &Draw,
     ) -> Result<Option<Next<'a, bool>>, Failure>;
+    /// Asks the server what it says of a token, by its handle. `None` where it takes no such question.
+    fn inspect<'a>(
+        &'a self,
+        _handle: &'a Secret,
+        _credential: &'a Credential,
+        _draw: &Draw,
+    ) -> Result<Option<Next<'a, Inspection>>, Failure> {
+        Ok(None)
+    }
 }
 
 impl Credential {
@@ -341,6 +381,10 @@ impl Failure {
             .hint(format!(
                 "give it the present one: hallpass issuer show {name} names it, then hallpass credential rotate NAME"
             )),
+            Self::Login(what) => {
+                Error::new(Code::UpstreamRefused, format!("{host} gives no token for {name} without a sign-in: {what}"))
+                    .hint(format!("sign in again: hallpass issuer login {name}"))
+            }
             Self::Administrator(what) => {
                 Error::new(Code::UpstreamRefused, format!("{host} refused a token for {name}: {what}"))
                     .hint("ask whoever administers it to allow that, or ask for less")
@@ -358,7 +402,7 @@ impl Failure {
 }
 
 /// A URL as the server's part and the path; `None` where it is none, or has more to it.
-fn split_url(url: &str) -> Option<(&str, &str)> {
+pub fn split_url(url: &str) -> Option<(&str, &str)> {
     let start = url.find("://")? + 3;
     let path = url.get(start..)?.find('/').map_or(url.len(), |at| start + at);
     let (base, path) = (url.get(..path)?, url.get(path..)?);

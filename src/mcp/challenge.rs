@@ -33,6 +33,16 @@ impl Challenge {
     pub fn is_oauth(&self) -> bool {
         self.resource_metadata.is_some()
     }
+
+    /// Whether it wants its nonce in the proof that goes with a token (RFC 9449 section 9).
+    pub fn wants_nonce(&self) -> bool {
+        self.error.as_deref() == Some("use_dpop_nonce")
+    }
+
+    /// Whether it wants a token that may do more (RFC 6750 section 3.1).
+    pub fn wants_more(&self) -> bool {
+        self.error.as_deref() == Some("insufficient_scope") && self.is_oauth()
+    }
 }
 
 /// `name=value` and `name="value"`, wherever they stand.

@@ -10,16 +10,20 @@ use std::{
 };
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
 use tokio::sync::Mutex;
 
 use super::{challenge::Challenge, endpoint::HeaderRule, task::OwnTask};
 use crate::{
     api::{
+        Done,
         helper::{Given, HelperAnswer, HelperRequest},
+        lease::{Prove, Proved},
+        login::Challenged,
+        mcp::McpServer,
         problem::Code,
     },
-    client::Client,
+    client::{Client, segment},
     error::{Error, Result},
     paths::Paths,
     scope::Wanted,
@@ -30,98 +34,32 @@ pub const HOLD: Duration = Duration::from_secs(60);
 /// How long the daemon may wait for a person, at the most.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A source of credentials.
-///
-/// A sign-in by OAuth is one more of these: it gets the server's challenge in [`Source::refused`].
-pub enum Source {
-    /// The config names none, and none is sent.
-    Nothing,
-    /// The daemon, by the config's `want`.
-    Daemon(Box<Daemon>),
-}
-
 /// What goes out with one request.
 #[derive(Clone, Default)]
 pub struct Fresh {
     /// The header; none where nothing is configured.
     pub header: Option<(HeaderName, HeaderValue)>,
+    /// The lease, where the token is bound to a key: each request needs a proof then.
+    bound: Option<String>,
     number: u64,
 }
 
-impl Source {
-    /// What the next request carries.
-    ///
-    /// # Errors
-    /// What the daemon says.
-    pub async fn header(&self) -> Result<Fresh> {
-        match self {
-            Self::Nothing => Ok(Fresh::default()),
-            Self::Daemon(daemon) => daemon.header().await,
-        }
-    }
-
-    /// The server said 401: whether to ask again with a new one. Once is enough for what has expired or was rotated.
-    ///
-    /// # Errors
-    /// It makes no sense to try again; why, and what a person can do.
-    pub async fn refused(&self, server: &str, fresh: &Fresh, challenge: &Challenge, first: bool) -> Result<()> {
-        match self {
-            Self::Daemon(daemon) if first => {
-                daemon.forget(fresh.number).await;
-                Ok(())
-            }
-            _ => Err(self.explain(server, challenge)),
-        }
-    }
-
-    /// The error for a 401 that stays.
-    fn explain(&self, server: &str, challenge: &Challenge) -> Error {
-        let sent = match self {
-            Self::Nothing => "and the config names none",
-            Self::Daemon(_) => "and refused the one it got, twice",
-        };
-        let again = format!(
-            "hallpass credential add KEY, then hallpass mcp remove {server} and hallpass mcp add {server} URL --want KEY:release"
-        );
-        if challenge.is_oauth() {
-            let scope = challenge.scope.as_ref().map(|scope| format!(", for {scope}")).unwrap_or_default();
-            let text = format!("the MCP server {server} wants a sign-in (OAuth{scope}) {sent}");
-            return Error::new(Code::TokenInvalid, crate::principal::printable(&text))
-                .hint(format!("hallpass does not sign in yet; where the server takes an API key too: {again}"));
-        }
-        let error = Error::new(Code::TokenInvalid, format!("the MCP server {server} wants a credential {sent}"));
-        match self {
-            Self::Nothing => error.hint(again),
-            Self::Daemon(daemon) => error.hint(format!(
-                "hallpass credential rotate {}, or another header: hallpass mcp add ... --header 'X-Api-Key: {{}}'",
-                daemon.want.issuer
-            )),
-        }
-    }
-
-    /// Ends the task, and with it every token. The daemon does so by itself when this process is gone.
-    pub fn end(&self) {
-        if let Self::Daemon(daemon) = self {
-            daemon.end();
-        }
-    }
-}
-
-/// The way to ask the daemon.
-pub struct Daemon {
+/// The source: the daemon, by what the config wants for this server. A person may sign in, and so change that, while the
+/// bridge runs.
+pub struct Source {
     paths: Paths,
     server: String,
     claim: String,
-    want: Wanted,
     place: String,
     rule: Option<HeaderRule>,
     through_gateway: bool,
     kept: Mutex<Kept>,
-    task: Arc<OwnTask>,
 }
 
 #[derive(Default)]
 struct Kept {
+    want: Option<Wanted>,
+    task: Option<Arc<OwnTask>>,
     number: u64,
     held: Option<(Fresh, Instant)>,
 }
@@ -132,8 +70,8 @@ pub struct Asked {
     pub server: String,
     /// Who asks, where nothing else says so.
     pub claim: String,
-    /// What is asked for.
-    pub want: Wanted,
+    /// What is asked for; nothing is sent where there is nothing.
+    pub want: Option<Wanted>,
     /// What it is for: the server's address without its query.
     pub place: String,
     /// The config's header.
@@ -142,18 +80,138 @@ pub struct Asked {
     pub through_gateway: bool,
 }
 
-impl Daemon {
+impl Source {
     /// Nothing is asked yet.
     pub fn new(paths: Paths, asked: Asked) -> Self {
         let Asked { server, claim, want, place, rule, through_gateway } = asked;
-        let task = OwnTask::new(format!("mcp:{server}"), Some(claim.clone()), Some(vec![want.clone()]));
-        let kept = Mutex::default();
-        Self { paths, server, claim, want, place, rule, through_gateway, kept, task: Arc::new(task) }
+        let source = Self { paths, server, claim, place, rule, through_gateway, kept: Mutex::default() };
+        Self { kept: Mutex::new(source.kept_for(want)), ..source }
+    }
+
+    fn kept_for(&self, want: Option<Wanted>) -> Kept {
+        let task = want.as_ref().map(|want| {
+            let title = format!("mcp:{}", self.server);
+            Arc::new(OwnTask::new(title, Some(self.claim.clone()), Some(vec![want.clone()])))
+        });
+        Kept { want, task, ..Kept::default() }
+    }
+
+    /// The server said 401: whether to ask again with a new one. Once is enough for what has expired, was rotated, or was
+    /// signed in for since.
+    ///
+    /// # Errors
+    /// It makes no sense to try again; why, and what a person can do.
+    pub async fn refused(&self, fresh: &Fresh, challenge: &Challenge, first: bool) -> Result<()> {
+        let changed = self.heard(challenge).await?;
+        let mut kept = self.kept.lock().await;
+        if first && (changed || kept.want.is_some()) {
+            if kept.number == fresh.number {
+                kept.held = None;
+            }
+            return Ok(());
+        }
+        Err(self.explain(kept.want.as_ref(), challenge))
+    }
+
+    /// The server wants more than the token may do: whether somebody has signed in for more since.
+    ///
+    /// # Errors
+    /// Nobody has; the command that a person would run.
+    pub async fn insufficient(&self, challenge: &Challenge, first: bool) -> Result<()> {
+        if self.heard(challenge).await? && first {
+            return Ok(());
+        }
+        let more = challenge.scope.as_ref().map(|scope| format!(": {scope}")).unwrap_or_default();
+        let text = format!("the MCP server {} wants more than its token may do{more}", self.server);
+        Err(Error::new(Code::UpstreamForbidden, crate::principal::printable(&text))
+            .hint(format!("if it shall have that: hallpass mcp login {}", self.server)))
+    }
+
+    /// The proof of one request, where its token is bound to a key (RFC 9449).
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub async fn proof(&self, fresh: &Fresh, method: &Method, nonce: Option<String>) -> Result<Option<HeaderValue>> {
+        let Some(lease) = fresh.bound.clone() else { return Ok(None) };
+        let request = Prove { method: method.to_string(), url: self.place.clone(), nonce };
+        let paths = self.paths.clone();
+        let question = move || -> Result<Proved> {
+            Client::connect(&paths, true)?.post(&format!("/v1/leases/{}/proof", segment(&lease)), &request)
+        };
+        let answer = tokio::task::spawn_blocking(question).await;
+        let answer = answer.map_err(|_| Error::internal("the question to the daemon broke off"))??;
+        HeaderValue::from_str(&answer.proof).map(Some).map_err(|_| Error::internal("a proof that fits no header"))
+    }
+
+    /// Tells the daemon what the server wants, and looks whether the config wants something else than before.
+    async fn heard(&self, challenge: &Challenge) -> Result<bool> {
+        let (paths, name) = (self.paths.clone(), self.server.clone());
+        let said = challenge.is_oauth().then(|| Challenged {
+            resource_metadata: challenge.resource_metadata.clone(),
+            scope: challenge.scope.clone(),
+        });
+        let question = move || -> Result<McpServer> {
+            let mut client = Client::connect(&paths, true)?;
+            let path = format!("/v1/mcp/{}", segment(&name));
+            if let Some(said) = said {
+                let _: Done = client.post(&format!("{path}/challenge"), &said)?;
+            }
+            client.get(&path)
+        };
+        let answer = tokio::task::spawn_blocking(question).await;
+        let server = answer.map_err(|_| Error::internal("the question to the daemon broke off"))??;
+        let mut kept = self.kept.lock().await;
+        if server.want == kept.want {
+            return Ok(false);
+        }
+        // A task is for one want: what was got for the other ends with it.
+        self.end_task(&kept);
+        *kept = Kept { number: kept.number, ..self.kept_for(server.want) };
+        Ok(true)
+    }
+
+    /// The error for a 401 that stays.
+    fn explain(&self, want: Option<&Wanted>, challenge: &Challenge) -> Error {
+        let server = &self.server;
+        let sent = if want.is_some() { "and refused the one it got, twice" } else { "and the config names none" };
+        let again = format!(
+            "hallpass credential add KEY, then hallpass mcp remove {server} and hallpass mcp add {server} URL --want KEY:release"
+        );
+        if challenge.is_oauth() {
+            let scope = challenge.scope.as_ref().map(|scope| format!(", for {scope}")).unwrap_or_default();
+            let text = format!("the MCP server {server} wants a sign-in (OAuth{scope}) {sent}");
+            return Error::new(Code::TokenInvalid, crate::principal::printable(&text))
+                .hint(format!("hallpass mcp login {server}; where the server takes an API key too: {again}"));
+        }
+        let error = Error::new(Code::TokenInvalid, format!("the MCP server {server} wants a credential {sent}"));
+        error.hint(match want {
+            None => format!("hallpass mcp login {server}; for a server that takes an API key: {again}"),
+            Some(want) => format!(
+                "hallpass credential rotate {}, or another header: hallpass mcp add ... --header 'X-Api-Key: {{}}'; where a person signs in: hallpass mcp login {server}",
+                want.issuer
+            ),
+        })
+    }
+
+    /// Ends the task, and with it every token. The daemon does so by itself when this process is gone.
+    pub async fn end(&self) {
+        self.end_task(&*self.kept.lock().await);
+    }
+
+    fn end_task(&self, kept: &Kept) {
+        if let Some(task) = &kept.task {
+            // The daemon ends it by itself when this process is gone: a failure here loses nothing.
+            let _ = task.end(&self.paths);
+        }
     }
 
     /// What is kept, or a new one. Requests that come together wait for one question.
-    async fn header(&self) -> Result<Fresh> {
+    ///
+    /// # Errors
+    /// What the daemon says.
+    pub async fn header(&self) -> Result<Fresh> {
         let mut kept = self.kept.lock().await;
+        let (Some(want), Some(task)) = (kept.want.clone(), kept.task.clone()) else { return Ok(Fresh::default()) };
         if let Some((fresh, until)) = &kept.held
             && Instant::now() < *until
         {
@@ -163,28 +221,23 @@ impl Daemon {
         let question = Question {
             paths: self.paths.clone(),
             claim: self.claim.clone(),
-            want: self.want.clone(),
+            want: want.clone(),
             place: self.place.clone(),
-            task: self.task.clone(),
+            task,
         };
         let answer = tokio::task::spawn_blocking(move || question.ask());
         let answer = answer.await.map_err(|_| Error::internal("the question to the daemon broke off"))??;
         kept.number += 1;
-        let (header, life) = self.header_of(&answer)?;
-        let fresh = Fresh { header: Some(header), number: kept.number };
+        let (header, life) = self.header_of(&want, &answer)?;
+        let bound = answer.header.as_ref().is_some_and(|header| header.prefix == "DPoP ");
+        let bound = answer.lease.clone().filter(|_| bound);
+        let fresh = Fresh { header: Some(header), bound, number: kept.number };
         kept.held = Some((fresh.clone(), Instant::now() + life));
         Ok(fresh)
     }
 
-    async fn forget(&self, number: u64) {
-        let mut kept = self.kept.lock().await;
-        if kept.number == number {
-            kept.held = None;
-        }
-    }
-
     /// The header, and how long it may be used.
-    fn header_of(&self, answer: &HelperAnswer) -> Result<((HeaderName, HeaderValue), Duration)> {
+    fn header_of(&self, want: &Wanted, answer: &HelperAnswer) -> Result<((HeaderName, HeaderValue), Duration)> {
         if (answer.kind == Given::Gateway) != self.through_gateway {
             return Err(Error::new(Code::Config, format!("what {} gets has changed in the config", self.server))
                 .hint("start the server again in the client"));
@@ -214,7 +267,7 @@ impl Daemon {
                 )
                 .hint(format!(
                     "hallpass mcp add {} URL --want {} --header 'Authorization: Bearer {{}}'",
-                    self.server, self.want
+                    self.server, want
                 )));
             }
         };
@@ -224,11 +277,6 @@ impl Daemon {
             Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).mul_f64(0.9)
         });
         Ok(((name, value.ok_or_else(unfit)?), left.unwrap_or(HOLD)))
-    }
-
-    fn end(&self) {
-        // The daemon ends it by itself when this process is gone: a failure here loses nothing.
-        let _ = self.task.end(&self.paths);
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, openat, unlinkat},
+    fs::{AtFlags, Mode, OFlags, openat, statat, unlinkat},
     io::{Errno, retry_on_intr},
 };
 use zeroize::Zeroizing;
@@ -172,8 +172,15 @@ impl Place {
     pub(super) fn unlink(&self, name: &OsStr) -> io::Result<()> {
         match retry_on_intr(|| unlinkat(&self.folder, name, AtFlags::empty())) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
+            // A file system that cannot be written says so before it looks whether the file is there.
+            Err(Errno::ROFS) if self.is_gone(name) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn is_gone(&self, name: &OsStr) -> bool {
+        let looked = retry_on_intr(|| statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW));
+        matches!(looked, Err(Errno::NOENT))
     }
 
     /// Makes the folder's entries durable.

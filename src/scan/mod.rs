@@ -102,6 +102,9 @@ pub struct Progress {
 const CUT_OFF: &str = "a quarantine was cut off here, and this file of its may hold the secret; \
                        `hallpass quarantine list` finishes it";
 
+/// Files up to this are looked at by all threads at once, in bytes.
+const SMALL: u64 = 1024 * 1024;
+
 /// What a scan uses.
 pub struct Scan<'a> {
     /// The engine.
@@ -119,7 +122,8 @@ impl Scan<'_> {
     pub fn paths(&self, paths: &[PathBuf]) -> Report {
         let report = Mutex::new(Report::default());
         let allow = allow::Files::default();
-        walk::files(paths, &|path, buffer| self.one(path, buffer, &allow, &report), &|path, why| {
+        let large = Mutex::new(());
+        walk::files(paths, &|path, buffer| self.one(path, buffer, &large, &allow, &report), &|path, why| {
             lock(&report).unreadable.push((path, why));
         });
         let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -132,12 +136,21 @@ impl Scan<'_> {
         report
     }
 
-    fn one(&self, path: &Path, buffer: &mut Buffer, allow: &allow::Files, report: &Mutex<Report>) {
+    fn one(&self, path: &Path, buffer: &mut Buffer, large: &Mutex<()>, allow: &allow::Files, report: &Mutex<Report>) {
         if path.file_name().is_some_and(is_beside) {
             lock(report).unreadable.push((path.to_path_buf(), CUT_OFF.into()));
             return;
         }
-        match read::file(path, Limits { size: self.max_size, network: true }, buffer) {
+        let mut limits = Limits { size: self.max_size.min(SMALL), network: true };
+        let mut read = read::file(path, limits, buffer);
+        // Of large files one at a time: what they take does not add up over the threads.
+        let mut turn = None;
+        if matches!(read, Err(Unread::Huge)) && self.max_size > SMALL {
+            turn = Some(lock(large));
+            limits.size = self.max_size;
+            read = read::file(path, limits, buffer);
+        }
+        match read {
             // A log that is written on and on is looked at as far as it came.
             Ok(()) | Err(Unread::Changing) => {}
             Err(why) => {
@@ -156,6 +169,7 @@ impl Scan<'_> {
         self.progress.files.fetch_add(1, Ordering::Relaxed);
         self.progress.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let found = self.bytes(path, bytes);
+        drop(turn);
         let allow = allow.of_file(bytes);
         let (kept, allowed): (Vec<_>, Vec<_>) = found.into_iter().partition(|finding| !allow.allows(finding));
         self.progress.found.fetch_add(kept.len() as u64, Ordering::Relaxed);

@@ -82,7 +82,8 @@ impl Store {
         if let Some(value) = self.inner.pool.cached(name) {
             return Ok(value);
         }
-        self.read(name).await
+        // Boxed, as what is rare: every request at the gateway would carry its size around.
+        Box::pin(self.read(name)).await
     }
 
     /// The value of a credential as it rests now: never from the cache.

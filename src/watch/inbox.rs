@@ -44,6 +44,8 @@ pub struct State {
     /// When folders are looked through: crowded ones, or all.
     sweep_at: Option<Instant>,
     order: Option<Order>,
+    /// The first file that was written after a rest.
+    stirred: Option<PathBuf>,
     /// How many times a set of roots was given, and how many times one was walked through to the end.
     pub asked: u64,
     /// See `asked`.
@@ -72,6 +74,8 @@ pub struct Turn {
     pub crowded: BTreeSet<PathBuf>,
     /// Events were lost: look at everything.
     pub lost: bool,
+    /// A file that was written after a rest: it is not due yet, and what a look needs can be made ready.
+    pub stirred: Option<PathBuf>,
     /// Files to look at.
     pub due: Vec<Due>,
 }
@@ -88,6 +92,7 @@ impl Inbox {
             lost: false,
             sweep_at: None,
             order: None,
+            stirred: None,
             asked: 1,
             done: 0,
             longest: patience.longest,
@@ -151,6 +156,7 @@ impl Turn {
     fn is_empty(&self) -> bool {
         self.order.is_none()
             && !self.lost
+            && self.stirred.is_none()
             && self.gone.is_empty()
             && self.came.is_empty()
             && self.crowded.is_empty()
@@ -192,6 +198,9 @@ impl State {
             },
             Change::Written => {
                 let woken = self.roots.file(wanted).is_some() && self.note(wanted, Why::Event, now, limit);
+                if woken {
+                    self.stirred = Some(wanted.to_path_buf());
+                }
                 // Also a link that takes the place of a root, or of a folder above one.
                 if !self.roots.leads(wanted) {
                     return woken;
@@ -240,6 +249,7 @@ impl State {
             came: std::mem::take(&mut self.came),
             crowded,
             lost,
+            stirred: self.stirred.take(),
             due: self.pending.due(now, BATCH),
         }
     }

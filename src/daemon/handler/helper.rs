@@ -130,6 +130,8 @@ pub async fn give(state: &Rc<State>, caller: &Caller, request: HelperRequest) ->
     let minted = mint::fill(state, caller, order).await?;
     // The gateway takes a token as a bearer everywhere; a client may expect its own header all the same.
     let header = route.and_then(|route| header(&route.auth)).filter(|header| !header.base64);
+    let header =
+        header.or_else(|| (minted.token_type == "DPoP").then(|| Header { prefix: "DPoP ".into(), ..bearer() }));
     let kind = if super::native::of(state, &issuer).is_some() { Given::Native } else { Given::Gateway };
     Ok(HelperAnswer {
         kind,

@@ -13,7 +13,7 @@ use crate::{
     config::{self, IssuerKind},
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
-    issuer::Proof,
+    issuer::{Native, Proof},
     policy::RELEASE,
     task::EndReason,
 };
@@ -40,11 +40,22 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddIssuer) -> Result<Iss
         (Proof::Stored, of) => Some(of.unwrap_or_else(|| request.name.clone())),
         (Proof::Device, None) => None,
         (Proof::Device, Some(_)) => {
-            return Err(Error::new(Code::InvalidValue, "it is proved by this device's identity, and takes no credential")
-                .hint("hallpass identity show"));
+            return Err(Error::new(
+                Code::InvalidValue,
+                "it is proved by this device's identity, and takes no credential",
+            )
+            .hint("hallpass identity show"));
         }
     };
-    if let Some(of) = &of {
+    match &of {
+        // It comes when somebody has signed in.
+        Some(_) if native.issuer().rotates() => {}
+        Some(of) => drop(credential::find(state, of)?),
+        None => {}
+    }
+    if let Native::OAuth(settings) = &native
+        && let Some(of) = &settings.client_credential
+    {
         credential::find(state, of)?;
     }
     state.audit_ready()?;

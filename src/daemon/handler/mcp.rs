@@ -16,6 +16,7 @@ use crate::{
     config::{self, IssuerKind, mcp::Server},
     daemon::state::{State, callers::Caller, names::PrincipalRecord},
     error::{Error, Result},
+    issuer::{Native, oauth::discovery},
     mcp::endpoint::Endpoint,
     principal::{Kind, is_name, printable},
     scope::Wanted,
@@ -50,17 +51,8 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddMcp) -> Result<McpSer
     through(state, &server)?;
     config::edit::mcp::add(&state.paths.config(), &request)?;
     state.reload()?;
-    let principal = principal(&request.name);
-    if request.want.is_some() && state.names.borrow().principal(&principal).is_none() {
-        state.put_principal(PrincipalRecord {
-            name: principal,
-            kind: Kind::McpServer,
-            owner: sys::user_name(),
-            description: Some("the bridge to a remote MCP server".into()),
-            disabled: false,
-            created_ms: sys::now().wall_ms,
-            last_seen_ms: None,
-        })?;
+    if request.want.is_some() {
+        be_known(state, &request.name)?;
     }
     let want = request.want.as_ref().map(Wanted::to_string).unwrap_or_default();
     state.record_after(
@@ -87,8 +79,10 @@ fn through(state: &State, server: &Server) -> Result<Option<String>> {
     let Some(want) = server.want.as_ref().filter(|want| !release::is_asked(want)) else { return Ok(None) };
     let settings = state.settings();
     let issuer = settings.config.issuers.get(&want.issuer);
-    let Some(IssuerKind::Gateway { route, base_url }) = issuer.map(|issuer| &issuer.kind) else {
-        return Err(release::no_token(&want.issuer));
+    let (route, base_url) = match issuer.map(|issuer| &issuer.kind) {
+        Some(IssuerKind::Gateway { route, base_url }) => (route, base_url),
+        Some(IssuerKind::Native(native)) => return is_for(native, want, server).map(|()| None),
+        Some(IssuerKind::Static) | None => return Err(release::no_token(&want.issuer)),
     };
     let upstream = base_url.clone().or_else(|| settings.catalogue.get(route).map(|route| route.base_url.clone()));
     let upstream = upstream.unwrap_or_default();
@@ -109,6 +103,38 @@ fn through(state: &State, server: &Server) -> Result<Option<String>> {
         ))
     })?;
     Ok(Some(format!("{}{rest}", state.gateway_url(route)?)))
+}
+
+/// Refuses a token that another server could be the one for: a token is never passed through (MCP authorization).
+fn is_for(native: &Native, want: &Wanted, server: &Server) -> Result<()> {
+    let Native::OAuth(settings) = native else { return Ok(()) };
+    let indicator = settings.indicator(want).map_err(|failure| failure.explain(&want.issuer, native.host()))?;
+    let endpoint = Endpoint::parse(&server.url).map_err(|odd| Error::new(Code::InvalidValue, odd.to_string()))?;
+    match indicator {
+        Some(indicator) if discovery::is_part_of(&endpoint.place(), &indicator) => Ok(()),
+        _ => Err(Error::new(
+            Code::InvalidValue,
+            format!("the tokens of {} are not for this server: its resource is another, or none", want.issuer),
+        )
+        .hint("hallpass mcp add NAME URL without --want, then hallpass mcp login NAME")),
+    }
+}
+
+/// Makes the bridge to this server a principal, so that a grant can name it.
+pub(super) fn be_known(state: &State, name: &str) -> Result<()> {
+    let principal = principal(name);
+    if state.names.borrow().principal(&principal).is_some() {
+        return Ok(());
+    }
+    state.put_principal(PrincipalRecord {
+        name: principal,
+        kind: Kind::McpServer,
+        owner: sys::user_name(),
+        description: Some("the bridge to a remote MCP server".into()),
+        disabled: false,
+        created_ms: sys::now().wall_ms,
+        last_seen_ms: None,
+    })
 }
 
 fn principal(name: &str) -> String {

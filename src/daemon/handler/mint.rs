@@ -411,7 +411,7 @@ fn answer(state: &State, lease: &Lease, given: &Given, now: Moment, shared: bool
     Ok(Minted {
         access_token: given.token.clone(),
         parts: given.parts.clone(),
-        token_type: "Bearer".into(),
+        token_type: if state.held.key(&lease.id).is_some() { "DPoP".into() } else { "Bearer".into() },
         issued_token_type: kind.into(),
         expires_in: lease.deadline.remaining(now).as_secs(),
         expires_at: rfc3339(lease.deadline.wall_ms),

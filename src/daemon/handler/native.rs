@@ -9,16 +9,26 @@ use std::{rc::Rc, time::Duration};
 use bytes::Bytes;
 use http::{Response, header};
 
-use super::mint::{self, Order};
+use super::{
+    mint::{self, Order},
+    rotated,
+};
 use crate::{
-    api::{SecretText, lease::Minted, problem::Code},
+    api::{
+        SecretText,
+        lease::{Inspected, Minted, Prove, Proved},
+        problem::Code,
+    },
     audit::{Decision, Record},
     clock::Deadline,
     config::{Issuer, IssuerKind},
     daemon::state::{Call, State, callers::Caller, leases::Given},
     error::{Error, Result},
     identity,
-    issuer::{self, Credential, Draw, Failure, Issued, Native, Next, Proof, Who},
+    issuer::{
+        self, Credential, Draw, Failure, Issued, Native, Next, Proof, Who,
+        oauth::dpop::{self, Asked},
+    },
     lease::{Lease, Upstream},
     policy::Terms,
     secret::Secret,
@@ -76,6 +86,11 @@ pub async fn issue(
     if let Some(minted) = mint::share(state, order, &terms)? {
         return Ok(minted);
     }
+    // What is replaced by its use is used by one at a time, and stored before the next one's turn.
+    let _one = match &issuer.credential {
+        Some(name) if native.issuer().rotates() => Some(state.logins.turn(name).await),
+        _ => None,
+    };
     let credential = credential(state, &issuer, &native).await?;
     let issued = match ask(state, &issuer, &native, order, terms.ttl, &credential).await {
         Ok(issued) => issued,
@@ -135,6 +150,9 @@ async fn keep(
             text.map(SecretText::new)
         };
         let parts = issued.parts.iter().map(|(name, part)| Ok((name.clone(), text(part)?))).collect::<Result<_>>()?;
+        if let Some(key) = &issued.key {
+            state.held.bind(id, key.clone(), dpop::hash(&issued.token));
+        }
         let (given, hash) = (Given { token: text(&issued.token)?, parts }, token::hash_of(issued.token.expose()));
         let minted = mint::hand_out(state, Some(caller), order, lease, &given, hash, now)?;
         if let Some(key) = key {
@@ -142,6 +160,9 @@ async fn keep(
         }
         Ok(minted)
     });
+    if handed.is_err() {
+        state.held.unbind(id);
+    }
     if handed.is_err() && revocable {
         state.let_go(id)?;
     }
@@ -152,12 +173,21 @@ async fn keep(
 async fn credential(state: &State, issuer: &Issuer, native: &Native) -> Result<Credential> {
     let store = state.store.borrow().clone();
     match (native.issuer().proof(), &issuer.credential) {
+        (Proof::Stored, Some(name)) if native.issuer().rotates() => {
+            let found = rotated::read(state, name).await;
+            found.map(Credential::Stored).map_err(|error| match state.names.borrow().credential(name) {
+                Some(_) => error,
+                None => Error::new(Code::NotFound, format!("nobody is signed in for {name} yet"))
+                    .hint(login_hint(state, name)),
+            })
+        }
         (Proof::Stored, Some(name)) => Ok(Credential::Stored(store.get(name).await?)),
         (Proof::Stored, None) => Err(Error::internal("an issuer without a credential was let in")),
         (Proof::Device, _) => {
             let bytes = store.get(identity::NAME).await.map_err(|error| match error {
-                StoreError::NotFound => Error::new(Code::NotFound, "this device has no identity yet")
-                    .hint("hallpass identity init"),
+                StoreError::NotFound => {
+                    Error::new(Code::NotFound, "this device has no identity yet").hint("hallpass identity init")
+                }
                 error => error.into(),
             })?;
             let device = identity::Device::read(&bytes).map_err(|damaged| Error::internal(damaged.to_string()))?;
@@ -235,8 +265,7 @@ async fn follow<T>(
             Ok(Next::Rotated { credential, then }) => {
                 let of = issuer.credential.as_ref();
                 let of = of.ok_or_else(|| Error::internal("what was exchanged was no credential"))?;
-                let store = state.store.borrow().clone();
-                store.put(of, credential).await?;
+                rotated::replace(state, of, &credential).await?;
                 *then
             }
             Ok(Next::Call(_)) if calls == CALLS => return Err(Error::internal("one token took too many calls")),
@@ -250,23 +279,25 @@ async fn follow<T>(
     }
 }
 
+/// The command that signs in at the issuer of this credential.
+fn login_hint(state: &State, credential: &str) -> String {
+    let issuers = super::credential::issuers_of(state, credential);
+    format!("hallpass issuer login {}", issuers.first().map_or(credential, String::as_str))
+}
+
 /// Now, by the issuer's clock.
-fn draw(state: &State, name: &str) -> Result<Draw> {
+pub fn draw(state: &State, name: &str) -> Result<Draw> {
     Ok(Draw { now_ms: sys::now().wall_ms.saturating_add(state.held.ahead(name)), nonce: state.random()? })
 }
 
 /// For whom the issuer's own records are to have it.
 fn who(state: &State, order: &Order) -> Who {
     let owner = state.names.borrow().principal(&order.principal).map(|known| known.owner.clone());
-    Who {
-        owner: owner.unwrap_or_else(sys::user_name),
-        principal: order.principal.clone(),
-        task: order.task.clone(),
-    }
+    Who { owner: owner.unwrap_or_else(sys::user_name), principal: order.principal.clone(), task: order.task.clone() }
 }
 
 /// Sends a request, and learns the server's clock from the answer.
-async fn send(state: &State, name: &str, call: issuer::Call) -> Result<Response<Bytes>> {
+pub async fn send(state: &State, name: &str, call: issuer::Call) -> Result<Response<Bytes>> {
     let issuer::Call { base_url, allow_private, request } = call;
     let asked = state.call_issuer(Call { name, base_url: &base_url, allow_private, request }).await;
     let answer = asked.map_err(|error| match error.hint {
@@ -336,12 +367,67 @@ pub async fn end(state: &State, lease: &str) -> Result<bool> {
         state.record_after(record(Decision::Denied, "the store has lost the key that the token was sealed with"));
         return state.let_go(lease).map(|()| true);
     };
-    let credential = credential(state, &issuer, &native).await?;
+    let credential = current(state, &issuer, &native).await?;
     if !revoke(state, &issuer, &native, &held.issuer, &token, &credential).await? {
         return Ok(false);
     }
     state.record_after(record(Decision::Done, "revoked"));
     state.let_go(lease).map(|()| true)
+}
+
+/// What the issuer's server itself says of the token of a lease.
+pub async fn inspect(state: &State, caller: &Caller, lease: &str) -> Result<Inspected> {
+    state.human_only(caller, "asking what a token is worth")?;
+    let none = |why: &str| {
+        Error::new(Code::NotFound, format!("there is no token to ask about: {why}"))
+            .hint("hallpass lease list; hallpass issuer show NAME says whether tokens can be revoked")
+    };
+    let held = state.held(lease)?;
+    let held = held.ok_or_else(|| none("hallpass keeps those that it will revoke, until that is done"))?;
+    let (issuer, native) = of(state, &held.issuer).ok_or_else(|| none("its issuer is not in the config any more"))?;
+    let token = state.unseal(&held).await?.ok_or_else(|| none("the store has lost the key that it was sealed with"))?;
+    let said = |failure: Failure| failure.explain(&held.issuer, native.host());
+    let credential = current(state, &issuer, &native).await?;
+    let first = native.issuer().inspect(&token, &credential, &draw(state, &held.issuer)?).map_err(said)?;
+    let first = first.ok_or_else(|| {
+        Error::new(Code::InvalidValue, format!("{} takes no such question (RFC 7662)", native.host()))
+            .hint("hallpass issuer add oauth NAME --introspection-url URL, or --issuer URL")
+    })?;
+    let found = follow(state, &held.issuer, &issuer, Ok(first)).await?.map_err(said)?;
+    Ok(Inspected {
+        lease: lease.to_owned(),
+        active: found.active,
+        scope: found.scope,
+        audience: found.audience,
+        expires_at: found.ends_ms.map(super::rfc3339),
+    })
+}
+
+/// Proves one request with the token of a lease, for whoever may use that lease.
+pub fn prove(state: &State, caller: &Caller, lease: &str, request: &Prove) -> Result<Proved> {
+    let identity = state.identify(caller, None)?;
+    let live = state.leases.borrow().by_id(lease).map(|live| live.lease.clone());
+    let live = live.ok_or_else(|| super::not_found("lease that holds", lease, "hallpass lease list"))?;
+    live.check(sys::now()).map_err(|e| Error::new(Code::TokenRevoked, e.to_string()).hint("mint a new one"))?;
+    super::task::may_touch(&identity, &live.principal, live.task.as_deref())?;
+    let (key, token) = state.held.key(lease).ok_or_else(|| {
+        Error::new(Code::InvalidValue, "the token of this lease is bound to no key that hallpass has")
+            .hint("it is used as it is; one that was bound before a restart is minted anew")
+    })?;
+    let draw = Draw { now_ms: sys::now().wall_ms, nonce: state.random()? };
+    let asked =
+        Asked { method: &request.method, url: &request.url, nonce: request.nonce.as_deref(), token: Some(&token) };
+    let proof = dpop::proof(&key, &asked, &draw).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Proved { proof })
+}
+
+/// What the issuer is asked with, waiting for whoever is exchanging it.
+async fn current(state: &State, issuer: &Issuer, native: &Native) -> Result<Credential> {
+    let _one = match &issuer.credential {
+        Some(name) if native.issuer().rotates() => Some(state.logins.turn(name).await),
+        _ => None,
+    };
+    credential(state, issuer, native).await
 }
 
 /// Longer each time, and never the same: several that wait do not come back together.

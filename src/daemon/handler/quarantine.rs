@@ -97,7 +97,7 @@ pub async fn file(
         });
         let names = names(state, &chosen, &tried, planned);
         let decoys = decoys(state, &chosen, request)?;
-        let made = |seen: &Seen| decoys.contains_key(&seen.fingerprint);
+        let made = |seen: &Seen| decoys.get(&seen.fingerprint).map(|made| made.as_ref().map(drop).map_err(|why| *why));
         let secrets =
             chosen.iter().zip(&names).map(|(seen, name)| wire::secret(state, seen, name, made(seen))).collect();
         let mut taken = Taken {
@@ -113,8 +113,11 @@ pub async fn file(
             return Ok(taken);
         }
         if look.wide {
-            return Err(Error::new(Code::InvalidValue, "the file is UTF-16, where no reference can be written")
-                .hint("save it as UTF-8 and try again"));
+            return Err(Error::new(
+                Code::InvalidValue,
+                "the file is UTF-16 or holds NUL bytes, where no reference can be written",
+            )
+            .hint("save it as UTF-8 text and try again"));
         }
         let prints: Vec<String> = chosen.iter().map(|seen| seen.fingerprint.clone()).collect();
         let lengths: BTreeMap<String, u64> =
@@ -122,7 +125,7 @@ pub async fn file(
         let replacements = chosen.into_iter().zip(&names).map(|(seen, name)| Replacement {
             text: decoys
                 .get(&seen.fingerprint)
-                .cloned()
+                .and_then(|made| made.clone().ok())
                 .unwrap_or_else(|| engine::reference(name, look.kind, seen.quote, seen.in_url)),
             span: seen.span,
             credential: name.clone(),
@@ -147,7 +150,8 @@ pub async fn file(
         state.record(
             Record::new("quarantine.take", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail),
         )?;
-        for replacement in take.replacements.iter().filter(|one| decoys.contains_key(&one.fingerprint)) {
+        let is_decoy = |print: &str| decoys.get(print).is_some_and(|made| made.is_ok());
+        for replacement in take.replacements.iter().filter(|one| is_decoy(&one.fingerprint)) {
             state.note_decoy(&replacement.text, path, &replacement.credential)?;
         }
         match keeper.run(move |worker| Ok(worker.quarantine()?.take(&take))).await? {

@@ -53,6 +53,9 @@ pub struct Held {
     ahead: RefCell<HashMap<String, i64>>,
     /// Until when an issuer asked to be left alone, in milliseconds of boot time.
     resting: RefCell<HashMap<String, i64>>,
+    /// The keys that leases' tokens are bound to, and the hash of each token. In memory only: after a restart such a token is
+    /// of no use to anybody, and is minted anew.
+    keys: RefCell<HashMap<String, (Secret, String)>>,
     /// Who asks an issuer for the same thing waits for whoever asked first.
     turns: RefCell<HashMap<ShareKey, Weak<Mutex<()>>>>,
 }
@@ -99,6 +102,21 @@ impl Held {
     /// It asked to be left alone until then.
     pub fn rest(&self, issuer: &str, until_boot_ms: i64) {
         self.resting.borrow_mut().insert(issuer.to_owned(), until_boot_ms);
+    }
+
+    /// A lease's token is bound to this key.
+    pub fn bind(&self, lease: &str, key: Secret, token: String) {
+        self.keys.borrow_mut().insert(lease.to_owned(), (key, token));
+    }
+
+    /// The key that a lease's token is bound to, and the token's hash.
+    pub fn key(&self, lease: &str) -> Option<(Secret, String)> {
+        self.keys.borrow().get(lease).cloned()
+    }
+
+    /// The lease is over.
+    pub fn unbind(&self, lease: &str) {
+        self.keys.borrow_mut().remove(lease);
     }
 
     /// Waits for whoever asks for the same thing.

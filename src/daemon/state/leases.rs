@@ -239,6 +239,7 @@ impl State {
             return Err(error);
         }
         for lease in &leases {
+            self.held.unbind(&lease.id);
             if lease.upstream.is_some_and(|upstream| upstream.revocable) {
                 self.held.is_due(&lease.id);
             }

@@ -9,6 +9,7 @@ pub mod db;
 pub mod decoys;
 pub mod held;
 pub mod leases;
+pub mod logins;
 pub mod names;
 mod references;
 pub mod renders;
@@ -43,6 +44,7 @@ use db::Db;
 use decoys::Decoys;
 use held::Held;
 use leases::Leases;
+use logins::Logins;
 use names::Names;
 use renders::Renders;
 use tasks::Tasks;
@@ -82,6 +84,8 @@ pub struct State {
     pub renders: Renders,
     /// Issuers' own tokens that will have to be revoked.
     pub held: Held,
+    /// Logins that are under way.
+    pub logins: Logins,
     /// Requests that wait for a human.
     pub approvals: Approvals,
     /// The audit log.
@@ -180,6 +184,7 @@ impl State {
             keeper: RefCell::default(),
             watcher: Watcher::default(),
             renders: Renders::default(),
+            logins: Logins::default(),
             approvals: Approvals::default(),
             audit: RefCell::new(audit),
             audit_written: Notify::new(),

@@ -96,7 +96,7 @@ pub enum Quote {
 
 /// Reads the file; `None` where it is not what its kind says, or the kind is text. UTF-16 is not read.
 pub fn parse(kind: FileKind, bytes: &[u8]) -> Option<Document> {
-    if is_utf16(bytes) || u32::try_from(bytes.len()).is_err() {
+    if kind == FileKind::Text || is_utf16(bytes) || u32::try_from(bytes.len()).is_err() {
         return None;
     }
     let start = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::cursor::{is_blank, is_name, is_word};
 use super::{Document, Quote, Value, slice};
+use crate::detect::name;
 
 /// Longer texts name nothing.
 const MAX_NAME: usize = 128;
@@ -17,11 +18,30 @@ const SCHEMES: &[&[u8]] = &[b"bearer", b"basic", b"token", b"apikey", b"bot", b"
 
 /// Adds the pairs on a line to the document, in their order: `name = "value"`, `name: "value"`, `"name": "value"`,
 /// `name=value`, `--flag value`, `Header: value`, `<name>value</name>`, `("NAME", "value")`. `line` must be one line
-/// of `bytes`. Scalars are marked as in a comment where `comment` says so.
+/// of `bytes`, or two where the first names what the second holds. Scalars are marked as in a comment where `comment` says so.
 pub fn assignments(bytes: &[u8], line: Range<usize>, comment: bool, document: &mut Document) {
     let line = line.start.min(bytes.len())..line.end.min(bytes.len());
+    if let Some((name, value)) = cookie(bytes, &line) {
+        return document.pair(None, name, Value { comment, ..Value::bare(value) });
+    }
     let mut reader = Reader { bytes, document, comment, missing: [false; 6], label: None };
     reader.read(line, 0);
+}
+
+/// A line of a browser's cookies as curl and wget keep them, seven fields with tabs between:
+/// <https://curl.se/docs/http-cookies.html>.
+fn cookie(bytes: &[u8], line: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    let text = slice(bytes, line.clone());
+    let mut tabs = memchr::memchr_iter(b'\t', text);
+    let mut tab = || tabs.next();
+    let (first, second, third, fourth, fifth, sixth) = (tab()?, tab()?, tab()?, tab()?, tab()?, tab()?);
+    let field = |from: usize, to: usize| text.get(from + 1..to).unwrap_or_default();
+    let says = |text: &[u8]| matches!(text, b"TRUE" | b"FALSE");
+    if tab().is_some() || !says(field(first, second)) || !says(field(third, fourth)) {
+        return None;
+    }
+    let value = super::cursor::trim(bytes, line.start + sixth + 1..line.end);
+    Some((line.start + fifth + 1..line.start + sixth, value))
 }
 
 struct Reader<'a> {
@@ -127,6 +147,26 @@ impl Reader<'_> {
         }
     }
 
+    /// `The password is VALUE`: the value only where it is no word of the sentence.
+    fn said(&mut self, name: Range<usize>, at: usize, end: usize) -> Option<usize> {
+        if !name::is_password(slice(self.bytes, name.clone())) {
+            return None;
+        }
+        let rest = slice(self.bytes, at..end).strip_prefix(b"is ")?;
+        let start = at + b"is ".len();
+        let length = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+        let text = rest.get(..length)?;
+        let kept =
+            text.iter().rposition(|byte| !matches!(byte, b'.' | b',' | b';' | b':' | b')')).map_or(0, |at| at + 1);
+        let text = text.get(..kept)?;
+        let marked = text.iter().any(u8::is_ascii_digit)
+            && text.iter().any(u8::is_ascii_alphabetic)
+            && text.iter().any(|byte| byte.is_ascii_punctuation() && !matches!(byte, b'-' | b'/' | b'.' | b'_'))
+            && !matches!(text.first(), Some(b'`' | b'"' | b'\'' | b'<' | b'$' | b'{' | b'[' | b'('));
+        marked.then(|| self.push(name, Value::bare(start..start + kept)))?;
+        Some(start + length)
+    }
+
     fn named_by_word(&mut self, at: usize, end: usize, depth: u8) -> Option<usize> {
         let word = self.word(at, end);
         if word.len() > MAX_NAME {
@@ -136,7 +176,10 @@ impl Reader<'_> {
         let after = self.blanks(word.end, end);
         match self.separator(after, end, false) {
             Some(value) => self.value(word.clone(), value, end, depth).or(Some(word.end)),
-            None if after > word.end && depth == 0 => self.directive(word.clone(), after, end).or(Some(word.end)),
+            None if after > word.end && depth == 0 => {
+                let found = self.directive(word.clone(), after, end);
+                found.or_else(|| self.said(word.clone(), after, end)).or(Some(word.end))
+            }
             None => Some(word.end),
         }
     }
@@ -359,9 +402,10 @@ impl Reader<'_> {
     fn push(&mut self, name: Range<usize>, mut value: Value) {
         value.comment = self.comment;
         let text = slice(self.bytes, name.clone());
-        if text.eq_ignore_ascii_case(b"key") || text.eq_ignore_ascii_case(b"name") {
+        let is = |word: &str, element: &[u8]| text.eq_ignore_ascii_case(word.as_bytes()) || text == element;
+        if text.eq_ignore_ascii_case(b"key") || is("name", b"param-name") {
             self.label = Some(value.span.clone());
-        } else if (text.eq_ignore_ascii_case(b"value") || text == b"string")
+        } else if (is("value", b"param-value") || text == b"string")
             && let Some(label) = self.label.take()
         {
             return self.document.pair(None, label, value);

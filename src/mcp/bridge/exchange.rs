@@ -15,6 +15,7 @@ use super::{Bridge, listen, locked};
 use crate::{
     api::problem::Code,
     error::{Error, Result},
+    issuer::oauth::dpop,
     mcp::{
         MAX_MESSAGE,
         challenge::Challenge,
@@ -190,18 +191,27 @@ impl Bridge {
         body: Bytes,
         wait: Option<Duration>,
     ) -> Result<Response<Incoming>> {
-        let mut first = true;
+        let (mut first, mut narrow, mut nonce) = (true, true, None);
         loop {
             let fresh = self.source.header().await?;
             let mut headers = headers.clone();
             if let Some((name, value)) = &fresh.header {
                 headers.insert(name.clone(), value.clone());
             }
+            if let Some(proof) = self.source.proof(&fresh, &method, nonce.clone()).await? {
+                headers.insert(dpop::HEADER, proof);
+            }
             let response = self.http.send(method.clone(), headers, body.clone(), wait).await?;
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED {
-                self.source.refused(&self.name, &fresh, &challenge(&response), first).await?;
+            let new = dpop::nonce(&response).filter(|_| nonce.is_none());
+            if status == StatusCode::UNAUTHORIZED && new.is_some() && challenge(&response).wants_nonce() {
+                nonce = new;
+            } else if status == StatusCode::UNAUTHORIZED {
+                self.source.refused(&fresh, &challenge(&response), first).await?;
                 first = false;
+            } else if status == StatusCode::FORBIDDEN && fresh.header.is_some() && challenge(&response).wants_more() {
+                self.source.insufficient(&challenge(&response), narrow).await?;
+                narrow = false;
             } else if status.is_redirection() {
                 return Err(self.redirected(&response));
             } else {

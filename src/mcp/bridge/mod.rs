@@ -128,7 +128,7 @@ async fn serve(setup: Setup, input: impl Read + Send + 'static) -> Result<()> {
     }
     let _ = tokio::time::timeout(FAREWELL, bridge.farewell()).await;
     bridge.output.end(FAREWELL).await;
-    bridge.source.end();
+    bridge.source.end().await;
     Ok(())
 }
 

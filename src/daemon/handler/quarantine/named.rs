@@ -91,18 +91,23 @@ pub(in crate::daemon::handler) fn route_kind(state: &State, route: Option<&str>)
     }
 }
 
-/// The decoys that are to be left, by the fingerprints of what they stand for: the same secret has one in a file,
-/// so that a restore finds them all.
-pub(super) fn decoys(state: &State, chosen: &[Seen], request: &TakeFiles) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut decoys = BTreeMap::new();
+/// The decoys that are to be left, by the fingerprints of what they stand for, and why one has none: the same secret has
+/// one in a file, so that a restore finds them all.
+pub(super) type Decoys = BTreeMap<String, std::result::Result<Vec<u8>, &'static str>>;
+
+pub(super) fn decoys(state: &State, chosen: &[Seen], request: &TakeFiles) -> Result<Decoys> {
+    let mut decoys = Decoys::new();
     for seen in chosen.iter().filter(|_| request.decoy) {
-        // One that is written with escapes would have to be written so again.
-        if decoys.contains_key(&seen.fingerprint) || seen.span.len() != seen.value.len() {
+        if decoys.contains_key(&seen.fingerprint) {
             continue;
         }
-        let seed = state.random::<32>()?;
-        let made = rule::named(seen.kind).and_then(|rule| detect::decoy(rule, seen.value.expose(), &seed));
-        decoys.extend(made.map(|made| (seen.fingerprint.clone(), made)));
+        let made = detect::decoy(seen.kind, seen.value.expose(), &state.random::<32>()?);
+        // One that is written with escapes would have to be written so again.
+        let made = made.and_then(|made| match made.iter().all(u8::is_ascii_alphanumeric) {
+            false if seen.span.len() != seen.value.len() => Err("it is written with escapes"),
+            _ => Ok(made),
+        });
+        decoys.insert(seen.fingerprint.clone(), made);
     }
     Ok(decoys)
 }

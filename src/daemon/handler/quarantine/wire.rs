@@ -18,7 +18,8 @@ fn is_decoy(hole: &engine::Hole) -> bool {
     !hole.replacement.windows(b"hallpass".len()).any(|part| part == b"hallpass")
 }
 
-pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: bool) -> TakenSecret {
+/// `decoy`: whether one is left, or why not, where one was asked for.
+pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: Option<Result<(), &'static str>>) -> TakenSecret {
     let rule = rule::named(seen.kind);
     let kind = route_kind(state, rule.and_then(|rule| rule.route));
     let want = format!("{name}:{}", usual_scopes(state, &kind));
@@ -35,7 +36,8 @@ pub(super) fn secret(state: &State, seen: &Seen, name: &str, decoy: bool) -> Tak
         route,
         want,
         revoke: rule.and_then(|rule| rule.revoke).map(ToOwned::to_owned),
-        decoy,
+        decoy: decoy == Some(Ok(())),
+        no_decoy: decoy.and_then(Result::err).map(ToOwned::to_owned),
     }
 }
 
