@@ -73,11 +73,8 @@ pub(super) fn start<T>(paths: &Paths, mut connect: impl FnMut() -> Result<Option
         // One that lost the race for the lock ends at once. The winner's socket comes soon; or the winner is one that
         // has closed its socket and is about to end, and then the lock says when it is gone.
         match child.try_wait() {
-            Ok(Some(status)) if status.code() == Some(3) => {
-                if is_free(&paths.lock()) {
-                    child = spawn(paths)?;
-                }
-            }
+            Ok(Some(status)) if status.code() == Some(3) && is_free(&paths.lock()) => child = spawn(paths)?,
+            Ok(Some(status)) if status.code() == Some(3) => {}
             Ok(Some(_)) => dead = true,
             _ => {}
         }
