@@ -3,22 +3,21 @@
 //! Owns what such a tool asks for, what is kept as the credential, and the settings that make the tool ask: in the file
 //! with the key, and in another one of the tool's where that is the place for them.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use super::{
     plan::{Edit, Planned, Secret, Step, Tool, released},
     template::word,
     tree::{Tree, pointer},
-    words::{Named, Words, plain},
+    words::{Words, plain},
+    written::written,
 };
 use crate::{
     api::{SecretText, helper::Helper},
     helper::matching::Pattern,
     principal::HUMAN,
     scope::ResourceSet,
-    surface::{Replace, With, replace::Written},
+    surface::{Replace, With},
 };
 
 /// Plans one place.
@@ -37,22 +36,26 @@ pub fn add(
     if entry.beside.is_some() && there.is_none() {
         return Err("the tool's other file is the same, or has no place here".into());
     }
-    let mut words = Words { names: written(entry.written, text, secret.value)?, here: tree, there };
+    let star = stars.first().map(String::as_str).unwrap_or_default();
+    let mut words = Words { names: written(entry.written, text, secret.value, star)?, here: tree, there };
     words.put("hallpass", tool.hallpass);
     words.put("text", text);
     words.put("issuer", secret.name);
+    words.put("variable", &variable(secret.name));
     for (index, star) in stars.iter().enumerate() {
         words.put(&(index + 1).to_string(), star);
     }
     let link = match &entry.link {
         None => None,
         Some(name) => {
-            let path = tool
-                .paths
-                .get(name)
-                .ok_or_else(|| format!("{} would not find {name}: ~/.local/bin is not on PATH", tool.surface.title))?;
-            words.put("link", path);
-            Some(path.clone())
+            let why = || {
+                let title = &tool.surface.title;
+                format!("{title} would not find {name}: ~/.local/bin is not on PATH, or another program has this name")
+            };
+            let path =
+                words.fill(tool.paths.get(name).ok_or_else(why)?, &|star| star.trim_matches('/').replace('/', "+"))?;
+            words.put("link", &path);
+            Some(path)
         }
     };
     let mut want = released(secret.name);
@@ -77,15 +80,23 @@ pub fn add(
     for other in &entry.unless {
         taken(tree, &words.pointer(other)?)?;
     }
+    let start = entry.start.as_deref().map(|text| words.fill(text, &plain)).transpose()?;
+    if let Some((name, _)) = start.as_deref().and_then(|start| start.split_once('=')).filter(|(name, _)| !sets(name)) {
+        return Err(format!("{} would read it from {name}, which no program can set", tool.surface.title));
+    }
     let mut edits = settings(tree, &entry.set, &words)?;
+    let mut gone = false;
     for other in &entry.drop {
         let other = words.pointer(other)?;
+        gone |= at.strip_prefix(&other).is_some_and(|rest| rest.starts_with('/'));
         if tree.get(&other).is_some() {
             edits.push(Edit { at: other, to: None });
         }
     }
-    let value = entry.value.as_deref().map(|text| words.fill(text, &plain)).transpose()?;
-    edits.push(Edit { at, to: value.map(Value::String) });
+    let value = entry.value.as_deref().map(|text| words.value(&text.into())).transpose()?;
+    if !gone {
+        edits.push(Edit { at, to: value });
+    }
     if let (Some(beside), Some(there)) = (&entry.beside, there) {
         for other in &beside.unless {
             taken(there, &words.pointer(other)?)?;
@@ -96,7 +107,20 @@ pub fn add(
     let check = words.fill(entry.check.as_deref().unwrap_or_default(), &word)?;
     let principal = tool.principal.unwrap_or(HUMAN).to_owned();
     let stored = Some(SecretText::new(stored));
-    Ok(Step { with: With::Contract, want, principal, check, start: None, stored, helper, link })
+    Ok(Step { with: With::Contract, want, principal, check, start, stored, helper, link })
+}
+
+/// Whether a shell can set a variable of this name.
+fn sets(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// A variable that is named after the issuer.
+fn variable(issuer: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = issuer.chars().map(letter).collect();
+    let first = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("{first}{name}_TOKEN")
 }
 
 fn taken(tree: &Tree, at: &str) -> Result<(), String> {
@@ -120,95 +144,13 @@ fn settings(tree: &Tree, set: &[(String, Value)], words: &Words<'_>) -> Result<V
     Ok(edits)
 }
 
-/// The key and what stands around it.
-fn written(how: Written, text: &str, secret: &str) -> Result<Named, String> {
-    let part = || "the key is only a part of what stands here".to_owned();
-    let named = |pairs: &[(&str, &str)]| -> Named {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect()
-    };
-    match how {
-        Written::Text => Ok(named(&[("key", secret)])),
-        Written::Whole if text == secret => Ok(named(&[("key", secret)])),
-        Written::Whole => Err(part()),
-        Written::Basic => {
-            let bytes = Zeroizing::new(STANDARD.decode(secret).map_err(|_| part())?);
-            let both = core::str::from_utf8(&bytes).map_err(|_| part())?.trim_end_matches('\0');
-            let (user, key) = both.split_once(':').ok_or_else(part)?;
-            Ok(named(&[("user", user), ("key", key)]))
-        }
-        Written::Url => {
-            let (before, after) = text.split_once(secret).ok_or_else(part)?;
-            let after = after.strip_prefix('@').ok_or_else(part)?;
-            let (front, user) = before.rsplit_once("://").ok_or_else(part)?;
-            let scheme = front.rsplit(|c: char| !c.is_ascii_alphanumeric() && !"+.-".contains(c)).next();
-            let scheme = scheme.filter(|scheme| !scheme.is_empty()).ok_or_else(part)?;
-            let user = user.strip_suffix(':').unwrap_or(user);
-            if user.contains(['/', '@', ':']) {
-                return Err(part());
-            }
-            let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(String::from);
-            let (user, key) = (decode(user).map_err(|_| part())?, Zeroizing::new(decode(secret).map_err(|_| part())?));
-            let end = after.find(|c: char| c.is_whitespace() || "\"',|".contains(c)).unwrap_or(after.len());
-            let place = after.get(..end).unwrap_or(after);
-            let (host, path) = place.split_once('/').unwrap_or((place, ""));
-            // git says a repository with `.git` or without.
-            let path = path.trim_end_matches('/');
-            let path = path.strip_suffix(".git").unwrap_or(path);
-            let origin = format!("{scheme}://{host}");
-            let url = if path.is_empty() { origin.clone() } else { format!("{origin}/{path}") };
-            Ok(named(&[
-                ("user", &user),
-                ("key", &key),
-                ("scheme", scheme),
-                ("host", host),
-                ("path", path),
-                ("origin", &origin),
-                ("url", &url),
-                ("bare", &format!("{front}://{after}")),
-            ]))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn get(how: Written, text: &str, secret: &str, name: &str) -> Option<String> {
-        let names = written(how, text, secret).ok()?;
-        names.into_iter().find(|(known, _)| known == name).map(|(_, value)| value.to_string())
-    }
-
     #[test]
-    fn a_key_in_a_url_says_whom_it_is_for() {
-        let text = "https://jo:s%40x@h.example:8443/acme/web.git";
-        for (name, value) in [
-            ("user", "jo"),
-            ("key", "s@x"),
-            ("host", "h.example:8443"),
-            ("path", "acme/web"),
-            ("url", "https://h.example:8443/acme/web"),
-            ("bare", "https://h.example:8443/acme/web.git"),
-        ] {
-            assert_eq!(get(Written::Url, text, "s%40x", name).as_deref(), Some(value), "{name}");
-        }
-        let list = "https://a.example,https://jo:key@b.example,direct";
-        assert_eq!(get(Written::Url, list, "key", "url").as_deref(), Some("https://b.example"));
-        assert_eq!(
-            get(Written::Url, list, "key", "bare").as_deref(),
-            Some("https://a.example,https://b.example,direct")
-        );
-        assert_eq!(get(Written::Url, "https://key@b.example", "key", "user").as_deref(), Some(""));
-        for odd in ["https://b.example/?t=key", "https://a/jo:key@b", "key@b", "https://jo:key:x@b"] {
-            assert_eq!(get(Written::Url, odd, "key", "url"), None, "{odd}");
-        }
-    }
-
-    #[test]
-    fn base64_is_taken_apart_and_other_text_is_not_touched() {
-        let text = STANDARD.encode("jo:pa:ss");
-        assert_eq!(get(Written::Basic, &text, &text, "key").as_deref(), Some("pa:ss"));
-        assert_eq!(get(Written::Basic, "a", "a", "key"), None);
-        assert_eq!(get(Written::Whole, "Bearer a", "a", "key"), None);
+    fn a_variable_is_one_that_a_shell_can_set() {
+        assert_eq!((variable("npm-2").as_str(), variable("2nd").as_str()), ("NPM_2_TOKEN", "_2ND_TOKEN"));
+        assert!(sets("BUNDLE_GEMS__EXAMPLE__COM") && !sets("BUNDLE_HTTPS://GEMS__EXAMPLE__COM/") && !sets("1A"));
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
 
 use super::{
-    ini,
+    hcl, ini,
     plan::Edit,
     spans,
     tree::{Tree, parts},
@@ -37,7 +37,8 @@ pub fn apply(format: Format, text: &str, edits: &[Edit]) -> Option<String> {
         }
         // One that goes moves those after it, so that there is nothing to compare by place.
         Format::Lines => return ini::apply_lines(text, edits),
-        Format::Json5 | Format::Hcl => None,
+        Format::Hcl => hcl::apply(text, edits),
+        Format::Json5 => None,
     }?;
     let (before, after) = (Tree::read(format, text.as_bytes())?, Tree::read(format, new.as_bytes())?);
     after.is(&before, edits).then_some(new)
@@ -98,14 +99,20 @@ fn toml(text: &str, edits: &[Edit]) -> Option<String> {
         let parts = parts(&edit.at)?;
         let (last, folders) = parts.split_last()?;
         let mut table: &mut dyn TableLike = document.as_table_mut();
-        for folder in folders {
+        let section = folders.len() == 1;
+        let mut folders = folders.iter();
+        while let Some(folder) = folders.next() {
             if !table.contains_key(folder) && edit.to.is_some() {
                 // A section of the file's own, where it is one.
-                let section = folders.len() == 1;
                 let inline = || Item::Value(InlineTable::new().into());
                 table.insert(folder, if section { Item::Table(toml_edit::Table::new()) } else { inline() });
             }
-            table = table.get_mut(folder)?.as_table_like_mut()?;
+            let item = table.get_mut(folder)?;
+            table = if item.is_array_of_tables() {
+                item.as_array_of_tables_mut()?.get_mut(folders.next()?.parse().ok()?)?
+            } else {
+                item.as_table_like_mut()?
+            };
         }
         match &edit.to {
             None => drop(table.remove(last)?),
@@ -172,5 +179,9 @@ mod tests {
         assert!(new.contains("a = 1 # one") && new.contains("url = \"v\" # three"), "{new}");
         assert!(new.contains("auth = { args = [\"d\"], command = \"c\" }") && !new.contains("key ="), "{new}");
         assert!(apply(Format::Toml, old, &[edit("/p/w/none", None)]).is_none());
+        let list = "# mine\n[[index]]\nname = \"a\"\n\n[[index]]\nurl = \"s\" # why\n";
+        let edits = [edit("/index/1/url", Some(json!("t"))), edit("/provider", Some(json!("p")))];
+        let new = apply(Format::Toml, list, &edits).unwrap();
+        assert_eq!(new, format!("provider = \"p\"\n{}", list.replace("\"s\"", "\"t\"")));
     }
 }

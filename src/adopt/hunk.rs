@@ -1,15 +1,16 @@
 //! How one text became another, as spans of the old with what stands there now.
 //!
 //! Owns finding them. Neither a span nor its new text is empty, which is how the quarantine's journal has them: where
-//! one would be, the line before it is a part of both, or the line after it at the beginning of the file.
+//! one would be, the line before it is a part of both, or the line after it at the beginning of the file; of such a
+//! line only what no other secret stands in.
 
 use std::ops::Range;
 
 /// More lines than this on a side are one hunk.
 const MOST: usize = 2000;
 
-/// The hunks, in order.
-pub fn hunks(old: &str, new: &str) -> Vec<(Range<usize>, String)> {
+/// The hunks, in order. `others` are the texts that no line which is there for its neighbour's sake may bring along.
+pub fn hunks(old: &str, new: &str, others: &[&str]) -> Vec<(Range<usize>, String)> {
     let (a, b): (Vec<&str>, Vec<&str>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
     let front = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
     let (ra, rb) = (a.get(front..).unwrap_or_default(), b.get(front..).unwrap_or_default());
@@ -23,23 +24,42 @@ pub fn hunks(old: &str, new: &str) -> Vec<(Range<usize>, String)> {
         }
         (i, j) = (x + 1, y + 1);
     }
+    let length = |lines: &[&str], to: usize| lines.iter().take(to).map(|line| line.len()).sum::<usize>();
+    let bytes = |lines: &[&str], range: Range<usize>| length(lines, range.start)..length(lines, range.end);
     let mut merged: Vec<(Range<usize>, Range<usize>)> = Vec::new();
-    for (mut x, mut y) in found {
+    for (x, y) in found {
+        let (mut old, mut new) = (bytes(&a, x.clone()), bytes(&b, y.clone()));
         if x.is_empty() || y.is_empty() {
-            if x.start > 0 && y.start > 0 {
-                (x.start, y.start) = (x.start - 1, y.start - 1);
-            } else if x.end < a.len() && y.end < b.len() {
-                (x.end, y.end) = (x.end + 1, y.end + 1);
+            let line = |lines: &[&str], at: Option<usize>| at.and_then(|at| lines.get(at).copied()).map(str::to_owned);
+            if let (Some(before), true) = (line(&a, x.start.checked_sub(1)), y.start > 0) {
+                let more = before.len() - after_others(&before, others);
+                (old.start, new.start) = (old.start - more, new.start - more);
+            } else if let Some(next) = line(&a, Some(x.end)) {
+                let more = before_others(&next, others);
+                (old.end, new.end) = (old.end + more, new.end + more);
             }
         }
         match merged.last_mut() {
-            Some((px, py)) if px.end >= x.start => (px.end, py.end) = (x.end, y.end),
-            _ => merged.push((x, y)),
+            Some((before, after)) if before.end >= old.start => (before.end, after.end) = (old.end, new.end),
+            _ => merged.push((old, new)),
         }
     }
-    let length = |lines: &[&str], to: usize| lines.iter().take(to).map(|line| line.len()).sum::<usize>();
-    let text = |range: Range<usize>| b.get(range).unwrap_or_default().concat();
-    merged.into_iter().map(|(x, y)| (length(&a, x.start)..length(&a, x.end), text(y))).collect()
+    merged.into_iter().map(|(old, span)| (old, new.get(span).unwrap_or_default().to_owned())).collect()
+}
+
+/// Where the rest of the line begins that has none of these; its last character at the latest.
+fn after_others(line: &str, others: &[&str]) -> usize {
+    let ends =
+        others.iter().filter(|other| !other.is_empty()).filter_map(|other| Some(line.rfind(other)? + other.len()));
+    let last = line.char_indices().next_back().map_or(0, |(at, _)| at);
+    ends.max().unwrap_or(0).min(last)
+}
+
+/// Where the line ends before the first of these; after its first character at the earliest.
+fn before_others(line: &str, others: &[&str]) -> usize {
+    let starts = others.iter().filter(|other| !other.is_empty()).filter_map(|other| line.find(other));
+    let first = line.chars().next().map_or(0, char::len_utf8);
+    starts.min().unwrap_or(line.len()).max(first)
 }
 
 /// The lines that both have, in order: the longest such list.
@@ -89,7 +109,7 @@ mod tests {
             ("a\nb\nx\n", "b\nX\n"),
         ] {
             let (mut made, mut from) = (String::new(), 0);
-            for (span, text) in hunks(old, new) {
+            for (span, text) in hunks(old, new, &[]) {
                 assert!(!span.is_empty() && !text.is_empty(), "{old:?} {new:?}");
                 made.push_str(&old[from..span.start]);
                 made.push_str(&text);
@@ -97,6 +117,20 @@ mod tests {
             }
             made.push_str(&old[from..]);
             assert_eq!(made, new);
+        }
+    }
+
+    #[test]
+    fn a_neighbour_s_secret_is_no_part_of_a_hunk() {
+        for (old, new, wanted) in [
+            ("x:ONE@a\nx:TWO@b\nx:ONE@c\n", "x:ONE@a\nx:ONE@c\n", ("@a\nx:TWO@b\n", "@a\n")),
+            ("x:TWO@b\nx:ONE@c\n", "x:ONE@c\n", ("x:TWO@b\nx:", "x:")),
+            ("x:TWO@b\nONE", "ONE", ("x:TWO@b\nO", "O")),
+            ("ONE\nx:TWO@b", "ONE\n", ("\nx:TWO@b", "\n")),
+        ] {
+            let [(span, text)] = hunks(old, new, &["ONE"]).try_into().unwrap();
+            assert_eq!((&old[span.clone()], text.as_str()), wanted);
+            assert_eq!(format!("{}{text}{}", &old[..span.start], &old[span.end..]), new);
         }
     }
 }

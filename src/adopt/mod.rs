@@ -5,6 +5,7 @@
 
 mod contract;
 pub mod edit;
+mod hcl;
 mod hunk;
 mod ini;
 pub mod plan;
@@ -13,6 +14,7 @@ mod template;
 mod tree;
 mod words;
 mod wrap;
+mod written;
 mod yaml;
 
 pub use hunk::hunks;

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{ini, plan::Edit, spans, yaml};
+use super::{hcl, ini, plan::Edit, spans, yaml};
 use crate::surface::{Format, replace::escape};
 
 /// A file's content.
@@ -26,14 +26,25 @@ impl Tree {
             Format::Ini => ini::read(text).map(Self),
             Format::Lines => Some(Self(ini::read_lines(text))),
             Format::Dotenv | Format::Shell | Format::Lua | Format::Netrc => spans::read(format, text).map(Self),
-            Format::Json5 | Format::Hcl => None,
+            Format::Hcl => hcl::read(text).map(Self),
+            Format::Json5 => None,
         }
     }
 
     /// Whether the tree is the old one with these changes and no others.
     pub fn is(&self, old: &Self, edits: &[Edit]) -> bool {
         let mut wanted = old.clone();
-        edits.iter().all(|edit| wanted.change(edit).is_some()) && wanted == *self
+        if !edits.iter().all(|edit| wanted.change(edit).is_some()) {
+            return false;
+        }
+        // Where nothing is written for what is empty, the last member takes it along.
+        for (above, _) in edits.iter().filter(|edit| edit.to.is_none()).filter_map(|edit| edit.at.rsplit_once('/')) {
+            let empty = wanted.get(above).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty);
+            if empty && !above.is_empty() && self.get(above).is_none() {
+                let _ = wanted.change(&Edit { at: above.to_owned(), to: None });
+            }
+        }
+        wanted == *self
     }
 
     fn change(&mut self, edit: &Edit) -> Option<()> {

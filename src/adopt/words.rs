@@ -3,6 +3,7 @@
 //! Owns the names in them and the one pass in which they are filled: what comes out of a file must not be read as a
 //! template, as two words of a shell or as two parts of a pointer.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -37,6 +38,10 @@ impl Words<'_> {
         match name.split_once(':') {
             Some(("at", at)) => looked(self.here, at),
             Some(("there", at)) => looked(self.there?, at),
+            Some(("decoded", at)) => {
+                let bytes = Zeroizing::new(STANDARD.decode(looked(self.here, at)?.trim()).ok()?);
+                core::str::from_utf8(&bytes).ok().map(ToOwned::to_owned)
+            }
             _ => self.names.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_string()),
         }
     }
@@ -104,12 +109,14 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_is_one_word_to_a_shell_and_one_part_of_a_pointer() {
-        let tree = Tree::read(crate::surface::Format::Json, br#"{"p":{"a/b":{"id":"x'y"}}}"#).unwrap();
+        let tree = Tree::read(crate::surface::Format::Json, br#"{"p":{"a/b":{"id":"x'y","c":"YSBi"}}}"#).unwrap();
         let mut words = Words { names: Vec::new(), here: &tree, there: None };
         words.put("1", "a/b");
         words.put("hallpass", "/o p/{1}");
         assert_eq!(words.fill("{hallpass} {at:/p/{1}/id}", &word).unwrap(), "'/o p/{1}' 'x'\\''y'");
         assert_eq!(words.pointer("/p/{1}").unwrap(), "/p/a~1b");
+        assert_eq!(words.fill("{decoded:/p/{1}/c}", &plain).unwrap(), "a b");
+        assert!(words.fill("{decoded:/p/{1}/id}", &plain).is_err());
         assert!(words.fill("{at:/p/none}", &plain).unwrap_err().contains("/p/none"));
         assert!(words.fill("{there:/p}", &plain).is_err() && words.fill("{odd", &plain).is_err());
         assert_eq!(words.fill("{\"a\":{\"b\":\"{1}\"}}", &plain).unwrap(), "{\"a\":{\"b\":\"a/b\"}}");

@@ -151,7 +151,12 @@ fn other_paths(surface: &Surface, home: &Path) -> BTreeMap<String, String> {
             paths.extend(chosen.and_then(|path| Some((beside.name().to_owned(), text(path.clone())?))));
         }
         if let Some(name) = &entry.link {
-            let path = if name.contains('/') { expand(name, home, &env) } else { link::on_path(home, name) };
+            let path = match name {
+                path if path.contains('/') => expand(path, home, &env),
+                // A name of ours that somebody else has is an error, which making the link says.
+                name if name.contains("hallpass") => link::on_path(home, name),
+                name => link::free_on_path(home, name),
+            };
             paths.extend(path.and_then(|path| Some((name.clone(), text(path)?))));
         }
     }
@@ -184,11 +189,12 @@ fn how_much_its(surface: &Surface, home: &Path, path: &Path) -> Option<usize> {
 
 fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
     let mut rows = Rows::new(&["tool", "file", "key", "now", "may then have", "who"]);
-    let (mut more, mut stays) = (String::new(), String::new());
+    let (mut more, mut stays, mut links) = (String::new(), String::new(), BTreeSet::new());
     for file in &list.items {
         for place in &file.places {
             if let (Some(with), Some(want), Some(who)) = (&place.with, &place.want, &place.principal) {
                 rows.row(&[&file.tool, &file.path, &place.at, with, want, who]);
+                links.extend(place.link.as_ref().filter(|_| with_diff));
             }
             if let Some(why) = &place.why {
                 let (path, at, why) = (safe(&file.path), safe(&place.at), safe(why));
@@ -209,25 +215,48 @@ fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
             ));
         }
     }
-    format!("{}{}{stays}{more}", rows.render("no key that a tool could ask for instead"), starts(list))
+    let links: String = links.into_iter().map(|link| format!("\n{} becomes a link to hallpass", safe(link))).collect();
+    format!("{}{}{links}{stays}{more}", rows.render("no key that a tool could ask for instead"), starts(list))
 }
 
 /// How each tool is started from now on that gets its token from the environment.
 fn starts(list: &List<AdoptedFile>) -> String {
-    let mut programs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut programs: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for place in list.items.iter().flat_map(|file| &file.places) {
         if let (Some(start), Some(want)) = (&place.start, &place.want) {
-            let wants = programs.entry(start).or_default();
-            if !wants.contains(&want.as_str()) {
-                wants.push(want);
+            // What is set for it stands before its name.
+            let (set, program) = start.split_at(start.rfind(' ').map_or(0, |at| at + 1));
+            let wants = programs.entry(program).or_default();
+            // One variable holds one key: a second one is another start.
+            if !wants.contains(&(set, want.as_str())) {
+                wants.push((set, want));
             }
         }
     }
-    let line = |(program, wants): (&str, Vec<&str>)| {
-        let grants: String = wants.iter().map(|want| format!("--grant {} ", safe(want))).collect();
-        format!("\n{} from now on start it so: hallpass exec {grants}-- {}", styled(YELLOW, "!"), safe(program))
-    };
-    programs.into_iter().map(line).collect()
+    let mut lines = String::new();
+    for (program, mut wants) in programs {
+        while !wants.is_empty() {
+            let mut names: Vec<&str> = Vec::new();
+            let name = |set: &str| set.split_once('=').map(|(name, _)| name.to_owned());
+            let (now, later): (Vec<_>, Vec<_>) = wants.into_iter().partition(|(set, _)| {
+                let clash = name(set).is_some() && names.iter().any(|other| name(other) == name(set) && other != set);
+                if !clash {
+                    names.push(set);
+                }
+                !clash
+            });
+            names.dedup();
+            let set: String = names.into_iter().map(safe).collect();
+            let grants: String = now.iter().map(|(_, want)| format!("--grant {} ", safe(want))).collect();
+            let start = styled(YELLOW, "!");
+            lines.push_str(&format!(
+                "\n{start} from now on start it so: {set}hallpass exec {grants}-- {}",
+                safe(program)
+            ));
+            wants = later;
+        }
+    }
+    lines
 }
 
 fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {

@@ -57,7 +57,7 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct Add {
-    /// git, docker, aws, azure, gcp, kubectl, cargo, bazel, terraform, go, keyring, headers, or * for any
+    /// git, docker, aws, azure, gcp, kubectl, cargo, bazel, terraform, go, keyring, npm, headers, or * for any
     tool: String,
     /// What it asks for: https://github.com/acme/*, profile:NAME, audience:NAME, cluster:URL, resource:URL
     url: String,
@@ -77,6 +77,9 @@ pub fn quick(words: &[OsString]) -> Option<Verb> {
     };
     if let Some(tool) = Tool::of_program(program) {
         return call(tool, rest);
+    }
+    if let Some(registry) = Tool::npm_program(program) {
+        return call(Tool::Npm, &[registry.into()]);
     }
     match rest {
         [only] if only == CARGO_PLUGIN => call(Tool::Cargo, rest),
@@ -258,6 +261,14 @@ struct Live {
 }
 
 impl Live {
+    /// What adopt writes for tools that run any command, `keyring --want NAME:SCOPE get NAME NAME`: no host of anybody's, and
+    /// nothing but what the want says by itself.
+    fn by_itself(&self, request: &HelperRequest) -> Option<String> {
+        let name = &self.options.want.as_ref()?.issuer;
+        let named = request.username.as_ref() == Some(name) && request.url == format!("https://{name}");
+        (self.tool == Tool::Keyring && named).then(|| request.url.clone())
+    }
+
     fn client(&mut self) -> Result<&mut Client> {
         if let Some(error) = &self.options.wrong {
             return Err(error.clone());
@@ -273,7 +284,7 @@ impl Live {
 impl Daemon for Live {
     fn ask(&mut self, mut request: HelperRequest) -> Result<HelperAnswer> {
         request.want = self.options.want.clone();
-        request.place = self.options.place.clone();
+        request.place = self.options.place.clone().or_else(|| self.by_itself(&request));
         request.claim = self.options.claim.clone();
         request.wait_seconds = self.options.wait.or(self.tool.waits());
         let extra = Duration::from_secs(request.wait_seconds.unwrap_or(USUAL_WAIT));
@@ -320,6 +331,8 @@ mod tests {
             ("/x/cargo-credential-hallpass --cargo-plugin", "cargo --cargo-plugin"),
             ("hallpass --cargo-plugin", "cargo --cargo-plugin"),
             ("/x/keyring get h u", "keyring get h u"),
+            ("/x/npm-token-hallpass-h.example+a", "npm h.example/a"),
+            ("/x/bazel-credential-hallpass get", "bazel get"),
             ("hallpass helper terraform get h", "terraform get h"),
         ] {
             assert_eq!(call(line).as_deref(), Some(said), "{line}");

@@ -39,6 +39,19 @@ pub fn on_path(home: &Path, name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).any(|known| known == folder).then(|| folder.join(name))
 }
 
+/// The same, unless a program of this name that is not ours is found before it or would be hidden by it.
+pub fn free_on_path(home: &Path, name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().and_then(|path| path.canonicalize()).ok()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_ours = |found: &Path| match found.canonicalize() {
+        Ok(real) => real.file_name() == own.file_name(),
+        Err(_) => std::fs::symlink_metadata(found).is_err(),
+    };
+    let all_ours =
+        std::env::split_paths(&path).filter(|folder| folder.is_absolute()).all(|folder| is_ours(&folder.join(name)));
+    on_path(home, name).filter(|_| all_ours)
+}
+
 /// Makes this one link to the program that runs, and its folder.
 pub fn make(path: &Path) -> Result<()> {
     let program = std::env::current_exe().and_then(|path| path.canonicalize()).map_err(|e| failed(path, &e))?;

@@ -20,8 +20,8 @@ use crate::{
 
 /// How long the daemon may take to bind its socket.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long after losing the race for the lock another try is made.
-const LOST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause between two looks for the socket.
+const MAX_PAUSE: Duration = Duration::from_millis(10);
 
 /// What of the client's environment the daemon gets. A client may be an assistant's child whose
 /// environment holds keys; none of that is the daemon's business.
@@ -63,7 +63,6 @@ pub(super) fn start<T>(paths: &Paths, mut connect: impl FnMut() -> Result<Option
     let until = Instant::now() + START_TIMEOUT;
     let mut pause = Duration::from_millis(2);
     let mut dead = false;
-    let mut lost: Option<Instant> = None;
     loop {
         if let Some(connection) = connect()? {
             return Ok(connection);
@@ -71,14 +70,10 @@ pub(super) fn start<T>(paths: &Paths, mut connect: impl FnMut() -> Result<Option
         if dead {
             return Err(died(paths));
         }
-        // One that lost the race for the lock ends at once; the winner's socket comes soon, or the winner is one
-        // that has closed its socket and is about to end.
+        // One that lost the race for the lock ends at once. The winner's socket comes soon; or the winner is one that
+        // has closed its socket and is about to end, and then the lock says when it is gone.
         match child.try_wait() {
-            Ok(Some(status))
-                if status.code() == Some(3) && lost.get_or_insert_with(Instant::now).elapsed() >= LOST_PAUSE =>
-            {
-                (child, lost) = (spawn(paths)?, None);
-            }
+            Ok(Some(status)) if status.code() == Some(3) && is_free(&paths.lock()) => child = spawn(paths)?,
             Ok(Some(status)) if status.code() == Some(3) => {}
             Ok(Some(_)) => dead = true,
             _ => {}
@@ -91,8 +86,13 @@ pub(super) fn start<T>(paths: &Paths, mut connect: impl FnMut() -> Result<Option
             .hint(format!("its log is {}; `hallpass doctor` tells more", paths.log().display())));
         }
         std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+        pause = (pause * 2).min(MAX_PAUSE);
     }
+}
+
+/// Whether no daemon holds the lock. Shared and for this moment only: many clients may look at once.
+fn is_free(lock: &Path) -> bool {
+    File::open(lock).is_ok_and(|file| file.try_lock_shared().is_ok())
 }
 
 fn spawn(paths: &Paths) -> Result<Child> {
@@ -156,6 +156,17 @@ mod tests {
         assert_eq!(last_log_line(&path), None);
         std::fs::write(&path, "one\ntwo \u{1b}[2J\nhint: what to do\n\n").unwrap();
         assert_eq!(last_log_line(&path).unwrap(), "two \u{fffd}[2J");
+    }
+
+    #[test]
+    fn a_lock_is_free_once_its_daemon_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = File::create(&path).unwrap();
+        held.try_lock().unwrap();
+        assert!(!is_free(&path));
+        drop(held);
+        assert!(is_free(&path) && is_free(&path));
     }
 
     #[test]

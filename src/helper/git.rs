@@ -23,6 +23,8 @@ use crate::{
 const MAX_LINE: usize = 65_535;
 /// The user name where neither the config nor the URL has one. GitHub and GitLab look at the password only.
 const USER: &str = "x-access-token";
+/// The user name of an entry that says how its credential is sent.
+const BEARER: &str = "Bearer:";
 
 /// What git says of a credential.
 #[derive(Default)]
@@ -96,7 +98,10 @@ fn write(given: &HelperAnswer, authtype: bool) -> Result<String> {
         return Err(Error::new(Code::InvalidValue, format!("{} has a line end in it, or is too long", given.issuer))
             .hint(format!("hallpass credential rotate {}", given.issuer)));
     }
-    let bearer = given.kind == Given::Gateway && given.username.is_none();
+    // No user name of Basic has a colon (RFC 7617): one that ends in it is the scheme.
+    let by_scheme = user == BEARER;
+    let bearer = by_scheme || given.kind == Given::Gateway && given.username.is_none();
+    let user = if by_scheme { USER } else { user.as_str() };
     let mut text = match (authtype, bearer) {
         (true, true) => format!("capability[]=authtype\nauthtype=Bearer\ncredential={secret}\nephemeral=1\n"),
         (true, false) => {
@@ -170,6 +175,8 @@ mod tests {
         assert_eq!((output.out.as_str(), output.say, output.code), (expected, None, 0));
         let asked = &fake.asked[0];
         assert_eq!((asked.url.as_str(), asked.resource.as_deref()), ("https://h:8443/acme/web", Some("acme/web")));
+        let output = get(&mut Fake::credential(Some("Bearer:")), ASKS);
+        assert!(output.out.contains("authtype=Bearer\ncredential=S3CRET\n"), "{}", output.out.as_str());
         let output = get(&mut Fake::credential(Some("me")), ASKS);
         let basic = STANDARD.encode("me:S3CRET");
         assert_eq!(

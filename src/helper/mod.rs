@@ -17,6 +17,7 @@ mod headers;
 mod keyring;
 mod kubectl;
 pub mod matching;
+mod npm;
 mod terraform;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -66,23 +67,29 @@ pub enum Tool {
     Headers,
     /// Azure's managed identity, which is asked over HTTP only.
     Azure,
+    /// pnpm's `tokenHelper`.
+    Npm,
 }
 
 /// Every tool, its word, and the program's name it looks for where it has one.
-const TOOLS: [(Tool, &str, Option<&str>); 12] = [
+const TOOLS: [(Tool, &str, Option<&str>); 13] = [
     (Tool::Git, "git", Some("git-credential-hallpass")),
     (Tool::Docker, "docker", Some("docker-credential-hallpass")),
     (Tool::Aws, "aws", None),
     (Tool::Gcp, "gcp", None),
     (Tool::Kubectl, "kubectl", None),
     (Tool::Cargo, "cargo", Some("cargo-credential-hallpass")),
-    (Tool::Bazel, "bazel", None),
+    (Tool::Bazel, "bazel", Some("bazel-credential-hallpass")),
     (Tool::Terraform, "terraform", Some("terraform-credentials-hallpass")),
     (Tool::Go, "go", None),
     (Tool::Keyring, "keyring", None),
     (Tool::Headers, "headers", None),
     (Tool::Azure, "azure", None),
+    (Tool::Npm, "npm", None),
 ];
+
+/// The beginning of a program's name that ends in the registry it is for: pnpm runs its helper without arguments.
+const NPM_PROGRAM: &str = "npm-token-hallpass-";
 
 impl Tool {
     /// The tool of this word.
@@ -95,6 +102,11 @@ impl Tool {
     pub fn of_program(name: &str) -> Option<Self> {
         let found = TOOLS.iter().find(|(_, _, program)| *program == Some(name)).map(|(tool, ..)| *tool);
         found.or((name == "keyring").then_some(Self::Keyring))
+    }
+
+    /// The registry that a program's name says.
+    pub fn npm_program(name: &str) -> Option<String> {
+        name.strip_prefix(NPM_PROGRAM).filter(|registry| !registry.is_empty()).map(|text| text.replace('+', "/"))
     }
 
     /// Its word.
@@ -229,6 +241,7 @@ pub fn answer(tool: Tool, call: &Call<'_>, daemon: &mut dyn Daemon) -> Output {
         Tool::Go => go::answer(call, daemon),
         Tool::Keyring => keyring::answer(call, daemon),
         Tool::Headers => headers::answer(call, daemon),
+        Tool::Npm => npm::answer(call, daemon),
     }
 }
 
@@ -331,7 +344,8 @@ mod tests {
         }
         assert_eq!(Tool::of_program("keyring"), Some(Tool::Keyring));
         assert!(Tool::programs().all(|name| name != "keyring"), "another program has this name");
-        assert_eq!(Tool::of_program("hallpass"), None);
+        assert_eq!(Tool::npm_program("npm-token-hallpass-h:4873+a").as_deref(), Some("h:4873/a"));
+        assert_eq!((Tool::of_program("hallpass"), Tool::npm_program("npm-token-hallpass-")), (None, None));
         assert!(Tool::words().all(|word| Tool::of_word(word).is_some_and(|tool| tool.word() == word)));
     }
 }

@@ -12,13 +12,15 @@ use super::Format;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replace {
-    /// The place, as a JSON pointer; `*` is any member or item, and `WORD *` one that begins with the word.
+    /// The place, as a JSON pointer; `*` is any member or item, and with text before or after it one that begins and ends
+    /// so.
     pub at: String,
     /// How.
     pub with: With,
     /// The route that the place itself says, whatever the secret looks like.
     pub route: Option<String>,
-    /// The program that reads the file, where it has to be started through `hallpass exec`.
+    /// The program that reads the file, where it has to be started through `hallpass exec`; for `contract` a template,
+    /// which sets the variable that the tool reads before it.
     pub start: Option<String>,
     /// Why nothing replaces what stands there, and what a person can do.
     pub say: Option<String>,
@@ -68,6 +70,10 @@ pub enum Written {
     Url,
     /// With a user name, in Base64 (RFC 7617).
     Basic,
+    /// All of it, in Base64.
+    Base64,
+    /// As a header of HTTP, `Authorization: SCHEME KEY`, for the URL that the first `*` stands for.
+    Header,
 }
 
 /// A `[[helper]]` of hallpass's own config, as templates.
@@ -152,9 +158,17 @@ pub fn fits(pattern: &str, pointer: &[String]) -> Option<Vec<String>> {
     for (part, name) in parts.into_iter().zip(pointer) {
         match part {
             "*" => stars.push(name.clone()),
-            part if part.ends_with(" *") => stars.push(name.strip_prefix(part.strip_suffix('*')?)?.to_owned()),
-            part if part.replace("~1", "/").replace("~0", "~") == *name => {}
-            _ => return None,
+            part => {
+                let part = part.replace("~1", "/").replace("~0", "~");
+                match part.split_once('*') {
+                    Some((before, after)) => {
+                        let star = name.strip_prefix(before)?.strip_suffix(after)?;
+                        stars.push(Some(star).filter(|star| !star.is_empty())?.to_owned());
+                    }
+                    None if part == *name => {}
+                    None => return None,
+                }
+            }
         }
     }
     Some(stars)
@@ -176,6 +190,10 @@ mod tests {
         assert_eq!(fits("/a/b~1c", &pointer("a b/c")), Some(vec![]));
         assert_eq!(fits("/profile */k", &["profile work".into(), "k".into()]), Some(vec!["work".into()]));
         assert_eq!(fits("/profile */k", &["default".into(), "k".into()]), None);
+        let token = "//h.example/x/:_authToken";
+        assert_eq!(fits("/~1~1*:_authToken", &[token.into()]), Some(vec!["h.example/x/".into()]));
+        assert_eq!(fits("/~1~1*:_auth", &[token.into()]), None);
+        assert_eq!(fits("/a*a", &["a".into()]), None);
         for other in ["a x c", "a x d y", "a x c y z"] {
             assert_eq!(fits("/a/*/c/*", &pointer(other)), None, "{other}");
         }

@@ -223,3 +223,17 @@ fn a_helper_starts_the_daemon() {
     let pid = home.api("GET", "/v1/ping", "").json()["pid"].as_i64().unwrap();
     home.also_kill(i32::try_from(pid).unwrap());
 }
+
+/// As adopt writes it for tools that run any command.
+#[test]
+fn what_is_asked_for_by_its_own_name_is_for_no_host() {
+    let (home, secret) = with_static();
+    home.does("helper add git https://code.example vault:release");
+    home.does("grant add human vault:release");
+    let asked = |words: &str| home.run(format!("helper keyring --want vault:release {words}").split(' '), "");
+    assert_eq!(asked("get vault vault").ok(), secret);
+    for other in ["get vault me", "get https://vault/simple vault", "get other vault", "get code.example vault"] {
+        let ran = asked(other);
+        assert!(ran.code() == 1 && ran.out().is_empty() && ran.err().contains("many hosts"), "{other}: {}", ran.err());
+    }
+}

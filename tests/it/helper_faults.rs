@@ -38,7 +38,7 @@ enum Refusal {
 
 const CARGO: &str = "{\"v\":1,\"registry\":{\"index-url\":\"sparse+https://code.example/x\"},\"kind\":\"get\",\"operation\":\"read\",\"args\":[]}\n";
 
-const CALLS: [Call; 12] = [
+const CALLS: [Call; 13] = [
     Call { line: "git % get", input: GIT, refusal: Refusal::Quit },
     Call { line: "docker % get", input: "code.example/x", refusal: Refusal::Both },
     Call { line: "docker % list", input: "", refusal: Refusal::Both },
@@ -50,6 +50,7 @@ const CALLS: [Call; 12] = [
     Call { line: "aws % --profile work", input: "", refusal: Refusal::Silent },
     Call { line: "gcp %", input: "", refusal: Refusal::Json },
     Call { line: "headers % https://code.example", input: "", refusal: Refusal::Silent },
+    Call { line: "npm % code.example", input: "", refusal: Refusal::Silent },
     Call { line: "cargo % --cargo-plugin", input: CARGO, refusal: Refusal::Line },
 ];
 
@@ -245,9 +246,18 @@ fn odd_input_gets_an_answer_too() {
             call.gets("closed", &ran, &secret);
         }
     }
-    for wrong in
-        ["git", "bazel", "terraform", "keyring", "docker", "cargo", "aws --nonsense", "kubectl a b c", "headers a b c"]
-    {
+    for wrong in [
+        "git",
+        "bazel",
+        "terraform",
+        "keyring",
+        "docker",
+        "cargo",
+        "npm",
+        "aws --nonsense",
+        "kubectl a b c",
+        "headers a b c",
+    ] {
         let call = Call { line: wrong, input: "", refusal: Refusal::Silent };
         let ran = call.plain("wrong arguments", &home, "");
         assert!(ran.code() != 0 && ran.err().lines().count() == 1, "{wrong}: {}{}", ran.out(), ran.err());

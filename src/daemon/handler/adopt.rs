@@ -34,7 +34,7 @@ use crate::{
     quarantine::{self as engine, Expected, Quarantine, Replacement, Take, hide, mask},
     scan::read,
     secret,
-    surface::{Catalogue, File, Surface},
+    surface::{Catalogue, File, Format, Surface},
     sys,
 };
 
@@ -152,9 +152,9 @@ async fn file(
             done.places.push(place(one, name, at, Err(&why.to_owned())));
             continue;
         };
-        let hunks = planner::hunks(&text, &new);
-        let others = seen.iter().filter_map(|seen| seen.value.expose_str());
-        if others.into_iter().any(|other| hunks.iter().any(|(_, text)| text.contains(other))) {
+        let others: Vec<&str> = seen.iter().filter_map(|seen| seen.value.expose_str()).collect();
+        let hunks = planner::hunks(&text, &new, &others);
+        if others.iter().any(|other| hunks.iter().any(|(_, text)| text.contains(other))) {
             let why = "another key that stays is written on the same line";
             done.places.push(place(one, name, at, Err(&why.to_owned())));
             continue;
@@ -178,9 +178,9 @@ async fn file(
         if !request.dry_run {
             let value = step.stored.as_ref().map_or(one.value.expose(), |stored| stored.expose().as_bytes());
             let length = BTreeMap::from([(name.clone(), value.len() as u64)]);
-            let make = |path: &Path, old: &str, new: &str, at: &str, check: &str, made: bool| Take {
+            let make = |path: &Path, old: &str, new: &str, others: &[&str], at: &str, check: &str, made: bool| Take {
                 path: path.to_path_buf(),
-                replacements: planner::hunks(old, new)
+                replacements: planner::hunks(old, new, others)
                     .into_iter()
                     .map(|(span, text)| Replacement {
                         span,
@@ -209,17 +209,22 @@ async fn file(
                 && file.text != *new
             {
                 let first = planned.beside.iter().flat_map(|(_, edits)| edits).map(|edit| edit.at.as_str()).next();
-                let take = make(&file.path, &file.text, new, first.unwrap_or_default(), "", file.missing);
+                let all = [others.as_slice(), &file.others()].concat();
+                let take = make(&file.path, &file.text, new, &all, first.unwrap_or_default(), "", file.missing);
                 let item = file.take(&keeper, take).await?;
                 state.watcher.forget(&file.path);
                 quarantine::finish(state, &item, &length)?;
                 allow(state, caller, step)?;
             }
-            let take = make(&path, &text, &new, at, &step.check, false);
+            let take = make(&path, &text, &new, &others, at, &step.check, false);
             let (real, place) = (look.real.clone(), at.clone());
+            // A line's number is the next one's as soon as it is gone.
+            let named = entry.format != Format::Lines;
             let take = move |worker: &mut Worker| {
                 let quarantine = worker.quarantine()?;
-                forget_written_over(quarantine, &real, &place);
+                if named {
+                    forget_written_over(quarantine, &real, &place);
+                }
                 quarantine.take(&take).map_err(Error::from)
             };
             let item = keeper.run(take).await?;
@@ -346,7 +351,7 @@ fn diff(path: &str, old: &str, new: &str, seen: &[Seen], program: &str) -> Strin
         hide(&line.replace(program, "hallpass"))
     };
     let mut text = format!("--- {path}\n+++ {path}\n");
-    for (span, added) in planner::hunks(old, new) {
+    for (span, added) in planner::hunks(old, new, &[]) {
         let removed = old.get(span.clone()).unwrap_or_default();
         let number = old.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
         text.push_str(&format!("@@ -{number} @@\n"));

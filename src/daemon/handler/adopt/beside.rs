@@ -91,12 +91,17 @@ impl Beside {
         let new = planner::edit::apply(self.format, &self.text, edits);
         let new = new.filter(|new| Tree::read(self.format, new.as_bytes()).is_some());
         let new = new.ok_or_else(|| format!("{shown} could not be edited without breaking it"))?;
-        let hunks = planner::hunks(&self.text, &new);
-        let others = || self.seen.iter().filter_map(|seen| seen.value.expose_str());
-        if hunks.iter().any(|(_, text)| others().any(|other| text.contains(other))) {
+        let others = self.others();
+        let hunks = planner::hunks(&self.text, &new, &others);
+        if hunks.iter().any(|(_, text)| others.iter().any(|other| text.contains(other))) {
             return Err(format!("a key in {shown} is written where the setting would go; adopt that one first"));
         }
         Ok(new)
+    }
+
+    /// What no change of it may bring along: its own secrets.
+    pub(super) fn others(&self) -> Vec<&str> {
+        self.seen.iter().filter_map(|seen| seen.value.expose_str()).collect()
     }
 
     /// Writes it, by the journal.
