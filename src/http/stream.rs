@@ -3,28 +3,27 @@
 //! Owns the position in the stream: which bytes are head, which are body, where the next head begins. Whoever asks
 //! for a head or for a piece of a body reads; there is no task in between.
 
+mod body;
+mod raw;
+
 use std::{
-    cell::RefCell,
     io,
     pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::Request;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    chunks::Chunks,
-    framed::{Framed, Piece},
-    head::{Fault, Framing, Head, read},
+    head::{Fault, Head, read},
     inbox::Inbox,
-    request_body::Source,
     serve::Limits,
     timer::Timer,
 };
+use body::Body;
+pub use raw::Raw;
 
 /// How long, and how much, is read and thrown away so that a client that still writes sees the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -32,7 +31,6 @@ const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// A kept connection that says nothing for so long holds no buffer any more. Short, so that thousands of clients that
 /// come one after the other use the same memory; to begin again costs microseconds.
 const REST: Duration = Duration::from_millis(10);
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A connection to a client.
 pub(super) struct Stream<S> {
@@ -64,17 +62,6 @@ struct Looked {
     /// Where to go on.
     seen: usize,
     lines: usize,
-}
-
-/// A body that is not over.
-struct Body {
-    framed: Framed,
-    /// The client waits for a word before it sends it.
-    waits: bool,
-    /// Somebody may still read it.
-    held: bool,
-    /// Waits until it is over.
-    waiting: Option<Waker>,
 }
 
 /// What came in place of a head.
@@ -189,20 +176,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
             Ok(read) => read,
             Err(fault) => return Heard::Fault(fault),
         };
-        let framed = match head.framing {
-            Framing::Length(0) => None,
-            Framing::Length(length) => Some(Framed::Length(length)),
-            Framing::Chunked => Some(Framed::Chunked(Chunks::new(self.limits.max_body))),
-        };
-        self.body = framed.map(|framed| Body { framed, waits: head.waits, held: true, waiting: None });
+        self.body = Body::of(&head, self.limits.max_body);
         self.turn += 1;
         self.fault = None;
         Heard::Head(request, head)
-    }
-
-    /// The number of the request under way, where it has a body that is not over.
-    pub(super) fn body(&self) -> Option<u64> {
-        self.body.is_some().then_some(self.turn)
     }
 
     /// Ready when the client leaves while it waits for an answer. What it sends meanwhile is kept, up to a point.
@@ -219,84 +196,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
             Ok(1..) => Poll::Pending,
             Ok(0) | Err(_) => Poll::Ready(()),
         }
-    }
-
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        let broken = |me: &mut Self, fault: Fault| {
-            me.fault = Some(fault.clone());
-            Poll::Ready(Some(Err(fault)))
-        };
-        loop {
-            if let Some(fault) = &self.fault {
-                return Poll::Ready(Some(Err(fault.clone())));
-            }
-            let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            match body.framed.take(&mut self.inbox.bytes, self.ended) {
-                Ok(Piece::Data(data)) => {
-                    body.waits = false;
-                    if matches!(body.framed, Framed::Length(0)) {
-                        self.body_is_over();
-                    }
-                    return Poll::Ready(Some(Ok(data)));
-                }
-                Ok(Piece::End) => {
-                    self.body_is_over();
-                    return Poll::Ready(None);
-                }
-                Ok(Piece::Missing) => {}
-                Err(fault) => return broken(self, fault),
-            }
-            if std::mem::take(&mut body.waits) && self.inbox.bytes.is_empty() && self.out.is_empty() {
-                self.out.extend_from_slice(CONTINUE);
-                // What does not go now goes with the answer; and so does an error.
-                let _ = self.poll_write(cx);
-            }
-            match self.poll_fill(cx) {
-                Poll::Ready(Ok(_)) => self.reading.clear(),
-                Poll::Ready(Err(_)) => return broken(self, Fault::Cut),
-                Poll::Pending => {
-                    ready!(self.reading.poll(cx, self.limits.body_time));
-                    return broken(self, Fault::Stopped);
-                }
-            }
-        }
-    }
-
-    fn body_is_over(&mut self) {
-        if let Some(Body { waiting: Some(waker), .. }) = self.body.take() {
-            waker.wake();
-        }
-    }
-
-    /// Whether the next head comes next, once nobody reads a body any more; false where the rest of one is in the way.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        match &mut self.body {
-            Some(body) if body.held && self.fault.is_none() => {
-                body.waiting = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            _ => Poll::Ready(self.skip_body()),
-        }
-    }
-
-    /// Throws the rest of a body away that nobody will read, where all of it is here; false where it is not.
-    pub(super) fn skip_body(&mut self) -> bool {
-        loop {
-            let Some(body) = self.body.as_mut() else { return true };
-            if body.held || body.waits || self.fault.is_some() {
-                return false;
-            }
-            match body.framed.take(&mut self.inbox.bytes, self.ended) {
-                Ok(Piece::Data(_)) => {}
-                Ok(Piece::End) => self.body = None,
-                Ok(Piece::Missing) | Err(_) => return false,
-            }
-        }
-    }
-
-    /// Whether somebody still reads the body.
-    pub(super) fn is_body_held(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.held)
     }
 
     /// What is to be written goes here.
@@ -351,89 +250,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
             }
         }
         Poll::Ready(())
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Source for RefCell<Stream<S>> {
-    fn poll_data(&self, turn: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
-        let mut stream = self.borrow_mut();
-        if stream.turn == turn { stream.poll_data(cx) } else { Poll::Ready(None) }
-    }
-
-    fn take_whole(&self, turn: u64) -> Option<Bytes> {
-        let mut stream = self.borrow_mut();
-        let Some(Body { framed: Framed::Length(length), .. }) = stream.body else { return None };
-        let length = usize::try_from(length).ok().filter(|length| *length <= stream.inbox.bytes.len())?;
-        if stream.turn != turn {
-            return None;
-        }
-        stream.body_is_over();
-        Some(stream.inbox.bytes.split_to(length).freeze())
-    }
-
-    fn left(&self, turn: u64) -> Option<u64> {
-        let stream = self.borrow();
-        match stream.body.as_ref().filter(|_| stream.turn == turn).map(|body| &body.framed) {
-            None => Some(0),
-            Some(Framed::Length(left)) => Some(*left),
-            Some(Framed::Chunked(_) | Framed::Close) => None,
-        }
-    }
-
-    fn let_go(&self, turn: u64) {
-        let mut stream = self.borrow_mut();
-        let of_this = stream.turn == turn;
-        if let Some(body) = stream.body.as_mut().filter(|_| of_this) {
-            body.held = false;
-            if let Some(waker) = body.waiting.take() {
-                waker.wake();
-            }
-        }
-    }
-
-    fn fault(&self, turn: u64) -> Option<Fault> {
-        let stream = self.borrow();
-        stream.fault.clone().filter(|_| stream.turn == turn)
-    }
-}
-
-/// A connection that has left HTTP.
-pub struct Raw<S>(pub(super) Rc<RefCell<Stream<S>>>);
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Raw<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, space: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let me = &mut *self.0.borrow_mut();
-        let here = &mut me.inbox.bytes;
-        if here.is_empty() {
-            return Pin::new(&mut me.io).poll_read(cx, space);
-        }
-        // What came behind the request.
-        let count = here.len().min(space.remaining());
-        space.put_slice(&here.split_to(count));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Raw<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let me = &mut *self.0.borrow_mut();
-        match Pin::new(&mut me.io).poll_write(cx, bytes) {
-            Poll::Ready(result) => {
-                me.writing.clear();
-                Poll::Ready(result)
-            }
-            Poll::Pending => {
-                ready!(me.writing.poll(cx, me.limits.write_time));
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.borrow_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.borrow_mut().io).poll_shutdown(cx)
     }
 }
