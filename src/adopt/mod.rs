@@ -5,9 +5,12 @@
 
 mod contract;
 pub mod edit;
+mod file;
 mod hunk;
 mod ini;
 pub mod plan;
+mod remote;
+pub mod reverse;
 mod spans;
 mod template;
 mod tree;
@@ -16,5 +19,5 @@ mod wrap;
 mod yaml;
 
 pub use hunk::hunks;
-pub use plan::{Edit, Outcome, Planned, Secret, Step, Tool, plan};
+pub use plan::{Edit, Entry, Outcome, Planned, Secret, Step, Tool, plan};
 pub use tree::Tree;

@@ -14,9 +14,11 @@ mod gcp;
 mod git;
 mod go;
 mod headers;
+mod key;
 mod keyring;
 mod kubectl;
 pub mod matching;
+mod proxy;
 mod terraform;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -64,12 +66,16 @@ pub enum Tool {
     Keyring,
     /// One JSON object of HTTP headers.
     Headers,
+    /// The credential itself on one line.
+    Key,
+    /// The value of a `Proxy-Authorization` header.
+    Proxy,
     /// Azure's managed identity, which is asked over HTTP only.
     Azure,
 }
 
 /// Every tool, its word, and the program's name it looks for where it has one.
-const TOOLS: [(Tool, &str, Option<&str>); 12] = [
+const TOOLS: [(Tool, &str, Option<&str>); 14] = [
     (Tool::Git, "git", Some("git-credential-hallpass")),
     (Tool::Docker, "docker", Some("docker-credential-hallpass")),
     (Tool::Aws, "aws", None),
@@ -81,6 +87,8 @@ const TOOLS: [(Tool, &str, Option<&str>); 12] = [
     (Tool::Go, "go", None),
     (Tool::Keyring, "keyring", None),
     (Tool::Headers, "headers", None),
+    (Tool::Key, "key", None),
+    (Tool::Proxy, "proxy", None),
     (Tool::Azure, "azure", None),
 ];
 
@@ -120,7 +128,7 @@ impl Tool {
 
     /// Whether the tool speaks to many hosts, each of which must get its own and nothing else.
     pub fn has_places(self) -> bool {
-        !matches!(self, Self::Aws | Self::Azure | Self::Gcp | Self::Kubectl | Self::Headers)
+        !matches!(self, Self::Aws | Self::Azure | Self::Gcp | Self::Kubectl | Self::Headers | Self::Key | Self::Proxy)
     }
 
     /// Whether these arguments come with something on standard input. What is not read is left: a tool's own standard
@@ -229,6 +237,8 @@ pub fn answer(tool: Tool, call: &Call<'_>, daemon: &mut dyn Daemon) -> Output {
         Tool::Go => go::answer(call, daemon),
         Tool::Keyring => keyring::answer(call, daemon),
         Tool::Headers => headers::answer(call, daemon),
+        Tool::Key => key::answer(call, daemon),
+        Tool::Proxy => proxy::answer(call, daemon),
     }
 }
 

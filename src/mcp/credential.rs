@@ -10,10 +10,14 @@ use std::{
 };
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use tokio::sync::Mutex;
 
-use super::{challenge::Challenge, endpoint::HeaderRule, task::OwnTask};
+use super::{
+    challenge::Challenge,
+    endpoint::{Endpoint, HeaderRule},
+    task::OwnTask,
+};
 use crate::{
     api::{
         helper::{Given, HelperAnswer, HelperRequest},
@@ -45,6 +49,8 @@ pub enum Source {
 pub struct Fresh {
     /// The header; none where nothing is configured.
     pub header: Option<(HeaderName, HeaderValue)>,
+    /// The address, where the credential is a part of it.
+    pub address: Option<Uri>,
     number: u64,
 }
 
@@ -115,6 +121,7 @@ pub struct Daemon {
     want: Wanted,
     place: String,
     rule: Option<HeaderRule>,
+    address: Option<Endpoint>,
     through_gateway: bool,
     kept: Mutex<Kept>,
     task: Arc<OwnTask>,
@@ -138,6 +145,8 @@ pub struct Asked {
     pub place: String,
     /// The config's header.
     pub rule: Option<HeaderRule>,
+    /// The server's address, where that has the credential's place.
+    pub address: Option<Endpoint>,
     /// Whether requests go to the gateway.
     pub through_gateway: bool,
 }
@@ -145,10 +154,10 @@ pub struct Asked {
 impl Daemon {
     /// Nothing is asked yet.
     pub fn new(paths: Paths, asked: Asked) -> Self {
-        let Asked { server, claim, want, place, rule, through_gateway } = asked;
+        let Asked { server, claim, want, place, rule, address, through_gateway } = asked;
         let task = OwnTask::new(format!("mcp:{server}"), Some(claim.clone()), Some(vec![want.clone()]));
         let kept = Mutex::default();
-        Self { paths, server, claim, want, place, rule, through_gateway, kept, task: Arc::new(task) }
+        Self { paths, server, claim, want, place, rule, address, through_gateway, kept, task: Arc::new(task) }
     }
 
     /// What is kept, or a new one. Requests that come together wait for one question.
@@ -170,8 +179,14 @@ impl Daemon {
         let answer = tokio::task::spawn_blocking(move || question.ask());
         let answer = answer.await.map_err(|_| Error::internal("the question to the daemon broke off"))??;
         kept.number += 1;
-        let (header, life) = self.header_of(&answer)?;
-        let fresh = Fresh { header: Some(header), number: kept.number };
+        let number = kept.number;
+        let (fresh, life) = match &self.address {
+            Some(address) => (Fresh { header: None, address: Some(self.filled(address, &answer)?), number }, HOLD),
+            None => {
+                let (header, life) = self.header_of(&answer)?;
+                (Fresh { header: Some(header), address: None, number }, life)
+            }
+        };
         kept.held = Some((fresh.clone(), Instant::now() + life));
         Ok(fresh)
     }
@@ -181,6 +196,15 @@ impl Daemon {
         if kept.number == number {
             kept.held = None;
         }
+    }
+
+    /// The address with the credential in it.
+    fn filled(&self, address: &Endpoint, answer: &HelperAnswer) -> Result<Uri> {
+        let secret = answer.secret.expose().trim_end_matches(['\r', '\n']);
+        address.fill(secret).ok_or_else(|| {
+            Error::new(Code::InvalidValue, format!("{} does not fit into a URL", answer.issuer))
+                .hint(format!("hallpass credential rotate {}", answer.issuer))
+        })
     }
 
     /// The header, and how long it may be used.

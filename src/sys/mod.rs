@@ -16,6 +16,7 @@ pub mod memory;
 pub mod mounts;
 pub mod peer;
 pub mod process;
+pub mod ready;
 mod random;
 pub mod tree;
 mod user;

@@ -11,6 +11,7 @@
 )]
 
 mod adopt;
+mod adopt_remote;
 mod adopt_tools;
 mod api;
 mod approve;

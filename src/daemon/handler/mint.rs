@@ -100,24 +100,22 @@ pub async fn for_endpoint(state: &Rc<State>, caller: &Caller, order: Order) -> R
 
 /// The same for what the daemon itself makes: nobody asks, so nobody can be asked. Nothing is put on record of a
 /// refusal; whoever tries again and again does that once.
-pub fn unattended(state: &Rc<State>, order: &Order) -> Result<Minted> {
+pub async fn unattended(state: &Rc<State>, order: &Order) -> Result<Minted> {
+    let native = native::of(state, &order.what.issuer);
+    if let Some((_, native)) = &native {
+        native::check(native, order)?;
+    }
     state.audit_ready()?;
     let terms = unattended_terms(state, order)?;
-    issue(state, None, order, terms)
+    match native {
+        Some(native) => Box::pin(native::issue(state, None, order, terms, native)).await,
+        None => issue(state, None, order, terms),
+    }
 }
 
 /// What the grants say of it; a grant that asks a person is a refusal.
 pub fn unattended_terms(state: &State, order: &Order) -> Result<Terms> {
     grant::known_scopes(state, &order.what)?;
-    if let Some((_, native)) = native::of(state, &order.what.issuer) {
-        let what = format!(
-            "the tokens of {} are made by {}, and no rendered file takes those",
-            order.what.issuer,
-            native.host()
-        );
-        return Err(Error::new(Code::InvalidValue, what)
-            .hint(format!("hallpass exec --grant '{}' -- COMMAND puts one into its environment", order.what)));
-    }
     let terms = verdict(state, order)?;
     if terms.approval == Approval::Ask {
         let grants = terms.grants.join(", ");
@@ -159,7 +157,7 @@ async fn obtain(state: &Rc<State>, caller: &Caller, order: Order) -> Result<Mint
     }
     if let Some(native) = native {
         // Boxed: other orders would carry its size around.
-        return Box::pin(native::issue(state, caller, &order, terms, native)).await;
+        return Box::pin(native::issue(state, Some(caller), &order, terms, native)).await;
     }
     issue(state, Some(caller), &order, terms)
 }

@@ -51,10 +51,11 @@ pub fn check(native: &Native, order: &Order) -> Result<()> {
     Ok(())
 }
 
-/// Asks the issuer, and hands out what it gave if that is what was asked.
+/// Asks the issuer, and hands out what it gave if that is what was asked. Where nobody asks (a rendered file), nothing is
+/// shared and no refusal is put on record: whoever tries again and again does that once.
 pub async fn issue(
     state: &Rc<State>,
-    caller: &Caller,
+    caller: Option<&Caller>,
     order: &Order,
     terms: Terms,
     (issuer, native): (Issuer, Native),
@@ -62,21 +63,23 @@ pub async fn issue(
     if !terms.bounds.is_empty() || terms.rate.is_some() {
         let error = Error::new(Code::Denied, format!("a grant bounds what requests with {} may hold", order.what))
             .hint("only the gateway can hold a token to that; grant it without --body and --rate, or use a route");
-        return Err(mint::refuse(state, Some(caller), order, error));
+        return Err(refuse(state, caller, order, error));
     }
-    let key = mint::share_key(order, &terms);
+    let key = caller.and_then(|_| mint::share_key(order, &terms));
     let _turn = match &key {
         Some(key) => Some(state.held.turn(key).await),
         None => None,
     };
-    if let Some(minted) = mint::share(state, order, &terms)? {
+    if key.is_some()
+        && let Some(minted) = mint::share(state, order, &terms)?
+    {
         return Ok(minted);
     }
     let store = state.store.borrow().clone();
     let credential = store.get(&issuer.credential).await?;
     let issued = match ask(state, &native, order, terms.ttl, &credential).await {
         Ok(issued) => issued,
-        Err(error) => return Err(mint::refuse(state, Some(caller), order, error)),
+        Err(error) => return Err(refuse(state, caller, order, error)),
     };
     state.touch_credential(&issuer.credential, sys::now().wall_ms);
     let id = token::short_id("lease", state.random()?);
@@ -87,10 +90,14 @@ pub async fn issue(
     kept
 }
 
+fn refuse(state: &State, caller: Option<&Caller>, order: &Order, error: Error) -> Error {
+    if caller.is_some() { mint::refuse(state, caller, order, error) } else { error }
+}
+
 /// Writes lease and record, if all still stands.
 async fn keep(
     state: &Rc<State>,
-    caller: &Caller,
+    caller: Option<&Caller>,
     order: &Order,
     native: &Native,
     id: &str,
@@ -101,7 +108,11 @@ async fn keep(
         state.hold(id, &order.principal, &order.what.issuer, issued.ends_ms, &issued.token).await?;
     }
     // The issuer, and the store, took their time.
-    let handed = caller.recheck().and_then(|()| mint::judge(state, caller, order)).and_then(|terms| {
+    let stands = match caller {
+        Some(caller) => caller.recheck().and_then(|()| mint::judge(state, caller, order)),
+        None => mint::unattended_terms(state, order),
+    };
+    let handed = stands.and_then(|terms| {
         let now = sys::now();
         let left = u64::try_from(issued.ends_ms.saturating_sub(now.wall_ms)).unwrap_or(0);
         let mut deadline = Deadline::after(now, terms.ttl.min(Duration::from_millis(left)));
@@ -110,7 +121,7 @@ async fn keep(
             let task = tasks.get(id).ok_or_else(|| super::task::ended(id))?;
             deadline = deadline.earlier(task.deadline, now);
         }
-        let key = mint::share_key(order, &terms);
+        let key = caller.and_then(|_| mint::share_key(order, &terms));
         let lease = Lease {
             id: id.to_owned(),
             task: order.task.clone(),
@@ -127,7 +138,7 @@ async fn keep(
         };
         let text = issued.token.expose_str().ok_or_else(|| Error::internal("a token that is no text was let in"))?;
         let (text, hash) = (SecretText::new(text), token::hash_of(issued.token.expose()));
-        let minted = mint::hand_out(state, Some(caller), order, lease, &text, hash, now)?;
+        let minted = mint::hand_out(state, caller, order, lease, &text, hash, now)?;
         if let Some(key) = key {
             state.leases.borrow_mut().share(key, &minted.lease, text);
         }

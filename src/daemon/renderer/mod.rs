@@ -15,7 +15,7 @@ use super::{
     handler::{
         helper,
         mint::{self, Order},
-        release, rfc3339, task,
+        native, release, rfc3339, task,
     },
     state::{
         State,
@@ -178,8 +178,13 @@ async fn tend(state: &Rc<State>, mut file: File, changed: bool) -> File {
     file.again = None;
     match make(state, &file.render).await {
         Ok(content) => {
+            let old = file.lease().map(str::to_owned).filter(|_| is_native(state, &file.render));
             file.content = Some(content);
             file.problem = None;
+            // It works at the API itself, not at the gateway: the one before would do so until it ends.
+            if let Some(old) = old {
+                report(state.end_leases(vec![old], EndReason::Left).map(drop));
+            }
         }
         Err(error) => {
             if file.problem.as_ref().is_none_or(|before| before.detail != error.detail) {
@@ -223,10 +228,24 @@ fn is_allowed(state: &State, render: &Render) -> bool {
     what.is_ok_and(|what| mint::unattended_terms(state, &order(render, what, None)).is_ok())
 }
 
+/// Whether its tokens are the issuer's own.
+fn is_native(state: &State, render: &Render) -> bool {
+    wanted(state, render).is_ok_and(|what| native::of(state, &what.issuer).is_some())
+}
+
 /// What may be better in a while with nobody doing anything about it that the daemon would hear of. A locked store is
 /// not among it: asking a keyring again and again would bring its prompt up again and again.
 fn passes(code: Code) -> bool {
-    matches!(code, Code::Io | Code::StateUnwritable | Code::Busy | Code::GatewayDown | Code::StoreUnavailable)
+    matches!(
+        code,
+        Code::Io
+            | Code::StateUnwritable
+            | Code::Busy
+            | Code::GatewayDown
+            | Code::StoreUnavailable
+            | Code::UpstreamUnreachable
+            | Code::UpstreamTimeout
+    )
 }
 
 /// Puts a refusal on record, once for as long as it is the same.
@@ -257,7 +276,7 @@ async fn make(state: &Rc<State>, render: &Render) -> Result<Content> {
     }
     open_task(state, render, &what)?;
     let order = order(render, what, Some(task));
-    let minted = mint::unattended(state, &order)?;
+    let minted = mint::unattended(state, &order).await?;
     let base_url = match &render.helper {
         Some(text) => Some(endpoint::place(text)?.address(&state.gateway_address()?)),
         None => minted.base_url,
@@ -299,6 +318,9 @@ fn variables(
 ) -> Vec<(String, String)> {
     if let Some(place) = render.helper.as_deref().and_then(|text| endpoint::place(text).ok()) {
         return state.gateway_address().map(|gateway| place.variables(&gateway, token)).unwrap_or_default();
+    }
+    if let Some((_, native)) = native::of(state, issuer) {
+        return native.issuer().variables().iter().map(|name| (name.clone(), token.to_owned())).collect();
     }
     let Ok(route) = super::handler::env::route_of(state, issuer) else { return Vec::new() };
     let keys = route.key_env.iter().map(|name| (name.clone(), token.to_owned()));

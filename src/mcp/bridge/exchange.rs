@@ -197,7 +197,7 @@ impl Bridge {
             if let Some((name, value)) = &fresh.header {
                 headers.insert(name.clone(), value.clone());
             }
-            let response = self.http.send(method.clone(), headers, body.clone(), wait).await?;
+            let response = self.http.send(method.clone(), fresh.address.clone(), headers, body.clone(), wait).await?;
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED {
                 self.source.refused(&self.name, &fresh, &challenge(&response), first).await?;
@@ -272,6 +272,7 @@ impl Bridge {
     fn redirected(&self, response: &Response<Incoming>) -> Error {
         let to = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let to = printable(to.split(['?', '#']).next().unwrap_or_default());
+        let to = if self.http.hides_path { "another address" } else { to.as_str() };
         Error::new(
             Code::UpstreamForbidden,
             format!("{} redirects to {to}, and a credential follows no redirect", self.http.host()),
