@@ -8,7 +8,7 @@
 //! scope (SECURITY.md). Inside the boundary the aim is narrow tokens and honest records.
 //!
 //! Direction of imports: `cli → client → api`; `daemon → handler → {policy, lease, store, gateway,
-//! audit}`. `api`, `clock`, `helper`, `issuer`, `lease`, `policy`, `principal`, `render`, `scope`, `secret`, `task` and `token` are
+//! audit}`. `api`, `clock`, `helper`, `identity`, `issuer`, `lease`, `policy`, `principal`, `render`, `scope`, `secret`, `task` and `token` are
 //! pure: no I/O, no tokio, time and randomness passed in. `tests/it/architecture.rs` holds this.
 
 pub mod adopt;
@@ -25,6 +25,7 @@ pub mod exec;
 pub mod gateway;
 pub mod helper;
 pub mod http;
+pub mod identity;
 pub mod issuer;
 pub mod lease;
 pub mod mcp;

@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Reads the file as the tool does. The path is one word already.
-pub const CHECK: &str = "cat {entry} || { echo 'hallpass render show {name}: it says why there is no file' >&2; false; }";
+pub const CHECK: &str =
+    "cat {entry} || { echo 'hallpass render show {name}: it says why there is no file' >&2; false; }";
 /// As many files of a tool may be for one credential.
 const MOST: usize = 9;
 

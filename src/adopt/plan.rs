@@ -219,7 +219,9 @@ fn one(
             let (route, _) = secret.route.ok_or("no route can stand in for this key")?;
             wanted(secret.name, scopes(route, &entry.scopes))
         }
-        With::RenderedFile if entry.set.iter().any(|(_, to)| to.as_str().is_some_and(|to| to.contains("{base_url}"))) => {
+        With::RenderedFile
+            if entry.set.iter().any(|(_, to)| to.as_str().is_some_and(|to| to.contains("{base_url}"))) =>
+        {
             let (route, _) = secret.route.filter(|_| whole).ok_or("no route can stand in for what stands here")?;
             wanted(secret.name, scopes(route, &entry.scopes))
         }

@@ -5,11 +5,7 @@
 
 use serde_json::Value;
 
-use super::{
-    edit,
-    plan::Edit,
-    tree::Tree,
-};
+use super::{edit, plan::Edit, tree::Tree};
 use crate::surface::Format;
 
 /// What stood at each place before, in the order of the edits: what is kept with the key's own bytes.

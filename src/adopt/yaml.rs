@@ -326,7 +326,10 @@ mod tests {
             assert_eq!(change(old, at, to).unwrap(), old.replacen(from, into, 1), "{at}");
         }
         let nested = "s:\n  one:\n    uri: u\n    headers:\n      A: b # why\n      # none\n    # next\n    on: true\n";
-        assert_eq!(change(nested, "/s/one/headers", None).unwrap(), nested.replace("    headers:\n      A: b # why\n", ""));
+        assert_eq!(
+            change(nested, "/s/one/headers", None).unwrap(),
+            nested.replace("    headers:\n      A: b # why\n", "")
+        );
         assert_eq!(change("a: 1\nh: {b: c}\n", "/h", None).unwrap(), "a: 1\n");
         assert_eq!(change("a: 1\nh:\n  b: &x c\n", "/h", None), None);
         for at in ["/z", "/m/7/key", "/m/0/name/x"] {

@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::issuer::{github_app, oauth};
+use crate::issuer::{Narrowed, Native};
 
 /// A configured way to turn a credential into short-lived tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Issuer {
     /// Its name.
     pub name: String,
-    /// Its kind: `gateway`, `static`, `oauth`, `github-app`.
+    /// Its kind: `gateway`, `static`, or one of those whose own server mints.
     pub kind: String,
-    /// The credential behind it.
-    pub credential: String,
+    /// The credential behind it; nothing where this device's identity is.
+    pub credential: Option<String>,
     /// The gateway's route, where its tokens are the gateway's.
     pub route: Option<String>,
     /// The host that mints, where it is the issuer's own server.
@@ -27,21 +27,31 @@ pub struct Issuer {
     pub most_seconds: Option<u64>,
     /// Whether a token works no more once its lease has ended.
     pub revocable: bool,
+    /// What its server lets be narrowed, where it mints.
+    pub narrows: Option<Narrows>,
 }
 
-/// `POST /v1/issuers`: an issuer whose own server mints, kept in the config. Exactly one kind is given.
+/// What decides about an issuer's tokens: each of them, the issuer's configuration, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Narrows {
+    /// What a token may do.
+    pub scope: Narrowed,
+    /// To what.
+    pub resource: Narrowed,
+    /// For how long.
+    pub life: Narrowed,
+}
+
+/// `POST /v1/issuers`: an issuer whose own server mints, kept in the config.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddIssuer {
     /// A new name.
     pub name: String,
-    /// The credential behind it: the client's secret or private key; the one of the same name where nothing is said.
+    /// The credential behind it: the client's secret or private key; the one of the same name where nothing is said. None
+    /// where this device's identity is.
     #[serde(default)]
     pub credential: Option<String>,
-    /// An OAuth 2.0 authorization server.
-    #[serde(default)]
-    pub oauth: Option<oauth::Settings>,
-    /// A GitHub App's installation.
-    #[serde(default)]
-    pub github_app: Option<github_app::Settings>,
+    /// The settings, under the name of the kind.
+    pub settings: Native,
 }

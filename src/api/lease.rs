@@ -1,5 +1,7 @@
 //! Minting and leases on the wire, in the words of OAuth (RFC 6749, RFC 8693).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::SecretText;
@@ -46,6 +48,9 @@ pub struct Mint {
 pub struct Minted {
     /// The token (RFC 6749 section 5.1).
     pub access_token: SecretText,
+    /// What belongs to it, where an issuer gave several strings: `access_key_id`, `secret_access_key`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, SecretText>,
     /// Always `Bearer`.
     pub token_type: String,
     /// What kind of token it is (RFC 8693 section 2.2.1): `urn:hallpass:token-type:gateway` works only at

@@ -209,7 +209,8 @@ fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
     let rendered = list.items.iter().flat_map(|file| &file.places);
     let rendered = rendered.filter_map(|place| place.with.as_deref()).any(|with| with == With::RenderedFile.word());
     if rendered {
-        let note = "a rendered file is there while the daemon runs: `hallpass service install` starts it with your session";
+        let note =
+            "a rendered file is there while the daemon runs: `hallpass service install` starts it with your session";
         stays.push_str(&format!("\n{} {note}", styled(YELLOW, "!")));
     }
     format!("{}{}{stays}{more}", rows.render("no key that a tool could ask for instead"), starts(list))

@@ -18,7 +18,7 @@ use crate::{
     },
     client::segment,
     error::{Error, Result},
-    issuer::{github_app, oauth},
+    issuer::{Narrowed, Native, github_app, oauth},
 };
 
 #[derive(Debug, Subcommand)]
@@ -174,7 +174,7 @@ fn oauth(a: OAuth) -> Result<AddIssuer> {
         env: a.env,
         allow_private: a.allow_private,
     };
-    Ok(AddIssuer { name: a.name, credential: a.credential, oauth: Some(settings), github_app: None })
+    Ok(AddIssuer { name: a.name, credential: a.credential, settings: Native::OAuth(settings) })
 }
 
 fn github_app(a: GithubApp) -> AddIssuer {
@@ -185,13 +185,13 @@ fn github_app(a: GithubApp) -> AddIssuer {
         env: if a.env.is_empty() { github_app::variables() } else { a.env },
         allow_private: a.allow_private,
     };
-    AddIssuer { name: a.name, credential: a.credential, oauth: None, github_app: Some(settings) }
+    AddIssuer { name: a.name, credential: a.credential, settings: Native::GithubApp(settings) }
 }
 
 fn render_list(list: &List<Issuer>) -> String {
     let mut rows = Rows::new(&["name", "kind", "tokens from", "credential"]);
     for issuer in &list.items {
-        rows.row(&[&issuer.name, &issuer.kind, &tokens_from(issuer), &issuer.credential]);
+        rows.row(&[&issuer.name, &issuer.kind, &tokens_from(issuer), &proof(issuer)]);
     }
     rows.render("no issuers; hallpass credential add NAME makes one")
 }
@@ -202,6 +202,21 @@ fn tokens_from(issuer: &Issuer) -> String {
         (None, Some(route)) => format!("the gateway, route {route}"),
         (None, None) => "none: the credential itself is released".into(),
     }
+}
+
+fn proof(issuer: &Issuer) -> String {
+    issuer.credential.clone().unwrap_or_else(|| "none: this device's identity".into())
+}
+
+fn narrowed(issuer: &Issuer) -> String {
+    let Some(narrows) = &issuer.narrows else { return String::new() };
+    let of = |what: Narrowed| {
+        let all = [("scope", narrows.scope), ("resource", narrows.resource), ("life", narrows.life)];
+        all.into_iter().filter(|(_, by)| *by == what).map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+    };
+    let parts = [("for each token", Narrowed::Token), ("at the issuer, for all", Narrowed::Issuer), ("never", Narrowed::Never)];
+    let parts = parts.into_iter().map(|(text, by)| (text, of(by))).filter(|(_, names)| !names.is_empty());
+    parts.map(|(text, names)| format!("{names}: {text}")).collect::<Vec<_>>().join("; ")
 }
 
 fn render(issuer: &Issuer) -> String {
@@ -221,9 +236,10 @@ fn render(issuer: &Issuer) -> String {
         ("name", issuer.name.clone()),
         ("kind", issuer.kind.clone()),
         ("tokens from", tokens_from(issuer)),
-        ("credential", issuer.credential.clone()),
+        ("credential", proof(issuer)),
         ("variables", issuer.env.join(", ")),
         ("life", life),
+        ("narrowed", narrowed(issuer)),
         ("can be revoked", end.into()),
         ("scopes", scopes),
     ])

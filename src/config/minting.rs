@@ -1,72 +1,64 @@
 //! Issuers that mint, in the config: a table named after the kind beside the issuer's own keys.
 
+use std::ops::Range;
+
 use toml::Spanned;
 
 use super::{place::Place, raw::check_url};
 use crate::{
     error::Result,
-    issuer::{Native, github_app, oauth},
-    policy::RELEASE,
-    scope::Scope,
+    issuer::{Native, Proof},
 };
 
-/// The tables of all kinds; an issuer has at most one.
-pub(super) struct Raw {
-    pub oauth: Option<Spanned<oauth::Settings>>,
-    pub github_app: Option<Spanned<github_app::Settings>>,
+/// A kind's table, and where it stands.
+pub(super) type Table = (Native, Range<usize>);
+
+/// The table of one kind, where it is there.
+pub(super) fn table<T>(raw: Option<Spanned<T>>, kind: impl Fn(T) -> Native) -> Option<Table> {
+    raw.map(|table| {
+        let span = table.span();
+        (kind(table.into_inner()), span)
+    })
 }
 
-impl Raw {
-    /// Whether there is one at all.
-    pub fn is_empty(&self) -> bool {
-        self.oauth.is_none() && self.github_app.is_none()
-    }
-
-    /// The settings of an issuer of this kind; `None` where no such kind mints.
-    pub fn check(self, kind: &Spanned<String>, place: &Place<'_>) -> Result<Option<Native>> {
-        let missing = |word: &str| {
-            place.error(kind.span(), &format!("an issuer of the kind \"{word}\" needs a table [issuers.NAME.{word}]"))
-        };
-        Ok(Some(match kind.get_ref().as_str() {
-            "oauth" => {
-                let table = self.oauth.ok_or_else(|| missing("oauth"))?;
-                let span = table.span();
-                let settings = table.into_inner();
-                let wrong = |what: String| place.error(span.clone(), &what);
-                for (key, url) in
-                    [("token_url", Some(&settings.token_url)), ("revocation_url", settings.revocation_url.as_ref())]
-                {
-                    if let Some(url) = url {
-                        check_url(url, settings.allow_private).map_err(|why| wrong(format!("{key}: {why}")))?;
-                    }
-                }
-                let named = |name: &String| name.parse::<Scope>().is_ok() && name != RELEASE && !name.ends_with('*');
-                if !settings.scopes.keys().all(named) {
-                    return Err(wrong("a name under scopes is no scope; write it like contacts:read".into()));
-                }
-                variables(&settings.env).map_err(wrong)?;
-                Native::OAuth(settings)
-            }
-            "github-app" => {
-                let table = self.github_app.ok_or_else(|| missing("github-app"))?;
-                let span = table.span();
-                let settings = table.into_inner();
-                let wrong = |what: String| place.error(span.clone(), &what);
-                check_url(&settings.base_url, settings.allow_private)
-                    .map_err(|why| wrong(format!("base_url: {why}")))?;
-                variables(&settings.env).map_err(wrong)?;
-                Native::GithubApp(settings)
-            }
-            _ => return Ok(None),
-        }))
-    }
-}
-
-/// Whether all of them may stand in an environment.
-fn variables(names: &[String]) -> Result<(), String> {
-    let fits = |name: &String| {
-        let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        starts && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+/// The settings of an issuer of this kind, whose tables are all that it has.
+pub(super) fn check(
+    kind: &Spanned<String>,
+    has_credential: bool,
+    mut tables: Vec<Table>,
+    place: &Place<'_>,
+) -> Result<Native> {
+    let word = kind.get_ref();
+    let (native, span) = match (tables.pop(), tables.len()) {
+        (Some((native, span)), 0) if native.word() == *word => (native, span),
+        (None, _) => {
+            let what = format!("an issuer of the kind \"{word}\" needs a table [issuers.NAME.{word}]");
+            return Err(place.error(kind.span(), &what));
+        }
+        _ => return Err(place.error(kind.span(), "an issuer has the table of its own kind, and no other")),
     };
-    if names.iter().all(fits) { Ok(()) } else { Err("a name under env is no variable's".into()) }
+    let issuer = native.issuer();
+    for (key, url) in issuer.urls() {
+        check_url(url, issuer.allow_private()).map_err(|why| place.error(span.clone(), &format!("{key}: {why}")))?;
+    }
+    if !issuer.variables().iter().all(|text| is_variable(text)) {
+        return Err(place.error(span, "a name under env is no variable's"));
+    }
+    if let Some(what) = issuer.flaw() {
+        return Err(place.error(span, &what));
+    }
+    match (issuer.proof(), has_credential) {
+        (Proof::Stored, false) => Err(place.error(kind.span(), "`credential` is missing")),
+        (Proof::Device, true) => {
+            Err(place.error(kind.span(), "it is proved by this device's identity, so that it has no credential"))
+        }
+        _ => Ok(native),
+    }
+}
+
+/// Whether it may stand in an environment: a name, or `NAME=PART`.
+fn is_variable(text: &str) -> bool {
+    let (name, part) = text.split_once('=').unwrap_or((text, "token"));
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    starts && name.chars().chain(part.chars()).all(|c| c.is_ascii_alphanumeric() || c == '_') && !part.is_empty()
 }

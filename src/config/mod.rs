@@ -197,8 +197,8 @@ impl Watching {
 pub struct Issuer {
     /// Its kind.
     pub kind: IssuerKind,
-    /// The credential behind it.
-    pub credential: String,
+    /// The credential behind it; none where this device's identity is.
+    pub credential: Option<String>,
 }
 
 /// What an issuer is.

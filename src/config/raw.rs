@@ -22,6 +22,7 @@ use crate::{
     api::{credential::StoreKind, problem::Code},
     error::{Error, Result},
     gateway::catalogue::Route,
+    issuer::Native,
     policy::{
         Approval, Grant,
         bounds::{Bound, Bounds},
@@ -31,8 +32,8 @@ use crate::{
 };
 
 /// What is said of a kind that there is not.
-const KINDS: &str =
-    "an issuer's kind is \"gateway\", \"static\", \"oauth\" or \"github-app\"; the last two have no route";
+const KINDS: &str = "an issuer's kind is \"gateway\", with a route, \"static\", or one of those that mint, which \
+                     `hallpass issuer add --help` lists";
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -97,7 +98,7 @@ struct ApprovalTable {
 struct RawIssuer {
     kind: Spanned<String>,
     route: Option<Spanned<String>>,
-    credential: Spanned<String>,
+    credential: Option<Spanned<String>>,
     base_url: Option<Spanned<String>>,
     oauth: Option<Spanned<crate::issuer::oauth::Settings>>,
     #[serde(rename = "github-app")]
@@ -184,16 +185,25 @@ fn issuers(
     let mut issuers = BTreeMap::new();
     for (name, issuer) in raw {
         place.name(&name)?;
-        place.name(&issuer.credential)?;
-        let own = minting::Raw { oauth: issuer.oauth, github_app: issuer.github_app };
-        let tables = usize::from(own.oauth.is_some()) + usize::from(own.github_app.is_some());
+        if let Some(credential) = &issuer.credential {
+            place.name(credential)?;
+        }
+        let tables: Vec<_> = [
+            minting::table(issuer.oauth, Native::OAuth),
+            minting::table(issuer.github_app, Native::GithubApp),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let kind = match (issuer.kind.get_ref().as_str(), issuer.route, issuer.base_url) {
-            ("oauth" | "github-app", None, None) if tables <= 1 => match own.check(&issuer.kind, place)? {
-                Some(native) => IssuerKind::Native(native),
-                None => return Err(place.error(issuer.kind.span(), KINDS)),
-            },
-            _ if !own.is_empty() => {
+            (word, None, None) if Native::is_word(word) => {
+                IssuerKind::Native(minting::check(&issuer.kind, issuer.credential.is_some(), tables, place)?)
+            }
+            _ if !tables.is_empty() => {
                 return Err(place.error(issuer.kind.span(), "an issuer has the table of its own kind, and no other"));
+            }
+            _ if issuer.credential.is_none() => {
+                return Err(place.error(issuer.kind.span(), "`credential` is missing"));
             }
             ("gateway", Some(route), base_url) => {
                 place.name(&route)?;
@@ -210,7 +220,7 @@ fn issuers(
             }
             _ => return Err(place.error(issuer.kind.span(), KINDS)),
         };
-        issuers.insert(name.into_inner(), Issuer { kind, credential: issuer.credential.into_inner() });
+        issuers.insert(name.into_inner(), Issuer { kind, credential: issuer.credential.map(Spanned::into_inner) });
     }
     Ok(issuers)
 }

@@ -100,7 +100,7 @@ fn a_whole_file_and_an_empty_one() {
     assert_eq!(config.store.kind, StoreKind::File);
     assert_eq!(config.store.file.as_deref(), Some(Path::new("/c/keys.age")));
     assert_eq!((config.gateway_port, config.approval_timeout.as_secs()), (Some(7171), 90));
-    assert_eq!(config.issuers["openai"].credential, "openai-work");
+    assert_eq!(config.issuers["openai"].credential.as_deref(), Some("openai-work"));
     assert_eq!((config.grants[0].id.as_str(), config.grants[1].id.as_str()), ("chat", "grant_line_2"));
     assert_eq!(config.grants[0].bounds.members().count(), 2);
     assert_eq!(config.grants[0].what.to_string(), "openai:chat,embeddings");
@@ -210,10 +210,10 @@ fn every_edit_keeps_what_was_there() {
     fs::write(&path, WHOLE).unwrap();
 
     let kind = IssuerKind::Gateway { route: "groq".into(), base_url: Some("https://api.example.com/v1".into()) };
-    edit::add_issuer(&path, "groq", &Issuer { kind: kind.clone(), credential: "openai-work".into() }).unwrap();
+    edit::add_issuer(&path, "groq", &Issuer { kind: kind.clone(), credential: Some("openai-work".into()) }).unwrap();
     assert_eq!(load().issuers["groq"].kind, kind);
     edit::rename_issuer_credential(&path, "openai-work", "openai-home").unwrap();
-    assert!(["openai", "groq"].iter().all(|name| load().issuers[*name].credential == "openai-home"));
+    assert!(["openai", "groq"].iter().all(|name| load().issuers[*name].credential.as_deref() == Some("openai-home")));
     edit::remove_issuer(&path, "groq").unwrap();
     assert_eq!(edit::remove_issuer(&path, "groq").unwrap_err().code, Code::NotFound);
 

@@ -63,7 +63,7 @@ impl GatewayBackend {
             holder: holder(lease, kind),
             route: route.clone(),
             base_url: base_url.clone(),
-            credential: issuer.credential.clone(),
+            credential: issuer.credential.clone().ok_or_else(|| unusable(Unusable::Ended))?,
             scopes: lease.what.scopes.clone(),
             resources: lease.what.resources.clone(),
             bounds: lease.bounds.clone(),

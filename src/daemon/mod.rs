@@ -27,7 +27,7 @@ use crate::{
     config,
     error::{Error, Result},
     gateway::{self, Gateway},
-    http::timed_io::{Limits, serve_http1},
+    http::serve::{Limits, serve_http1},
     paths::Paths,
     sys,
 };

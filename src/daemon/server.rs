@@ -8,7 +8,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -18,6 +17,7 @@ use super::{
 use crate::{
     api::{MAX_BODY, openapi, operations, problem::Code, problem::Problem},
     error::{Error, Result},
+    http::{head::Fault, request_body::RequestBody},
 };
 
 /// An answer's body, ready to send.
@@ -41,7 +41,7 @@ impl Call {
 }
 
 /// Answers one request.
-pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Result<Request<Incoming>>) -> Response<Full<Bytes>> {
+pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Result<Request<RequestBody>>) -> Response<Full<Bytes>> {
     let answer = match request {
         Ok(request) => serve(&state, &caller, request).await,
         Err(error) => Err(error),
@@ -55,7 +55,7 @@ pub async fn answer(state: Rc<State>, caller: Rc<Caller>, request: Result<Reques
     response
 }
 
-async fn serve(state: &Rc<State>, caller: &Caller, request: Request<Incoming>) -> Result<Answer> {
+async fn serve(state: &Rc<State>, caller: &Caller, request: Request<RequestBody>) -> Result<Answer> {
     guard(request.headers())?;
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
@@ -205,16 +205,16 @@ fn guard(headers: &HeaderMap) -> Result<()> {
     }
 }
 
-async fn read(headers: &HeaderMap, body: Incoming) -> Result<Bytes> {
+async fn read(headers: &HeaderMap, body: RequestBody) -> Result<Bytes> {
     let bytes = match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             return Err(Error::new(Code::TooLarge, format!("a request to the API may be {MAX_BODY} bytes long"))
                 .hint("send a smaller one"));
         }
-        Err(_) => {
-            return Err(Error::new(Code::BadRequest, "the request's body broke off or was malformed")
-                .hint("send it again, whole and with the right length"));
+        Err(error) => {
+            let broken = || Error::new(Code::BadRequest, "the request's body broke off");
+            return Err(error.downcast_ref::<Fault>().map_or_else(broken, |fault| fault.clone().into()));
         }
     };
     let media = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");

@@ -15,11 +15,11 @@ use hyper::body::Incoming;
 
 use super::{
     body::Cut,
-    exchange::{Framing, Piece},
     kept::Kept,
     link::Link,
     upload::Upload,
 };
+use crate::http::framed::{Framed, Piece};
 
 /// The body of an upstream's answer.
 pub(super) enum Answer {
@@ -39,7 +39,7 @@ pub(super) struct Coming {
     home: Weak<Kept>,
     /// What of the request is not sent yet.
     upload: Option<Upload>,
-    framing: Framing,
+    framing: Framed,
     keeps: bool,
     /// The piece after the last one that was given out.
     next: Option<Bytes>,
@@ -51,7 +51,7 @@ pub(super) struct Coming {
 impl Coming {
     /// What comes over this connection, which goes `home` afterwards where it `keeps`; `upload` is what of the request
     /// is not sent yet.
-    pub(super) fn new(link: Link, home: Weak<Kept>, upload: Option<Upload>, framing: Framing, keeps: bool) -> Self {
+    pub(super) fn new(link: Link, home: Weak<Kept>, upload: Option<Upload>, framing: Framed, keeps: bool) -> Self {
         Self { link: Some(link), home, upload, framing, keeps, next: None, closed: false, fault: false }
     }
 
@@ -96,7 +96,7 @@ impl Coming {
             Ok(Piece::End) => return self.finish(),
             Err(_) => self.fault = true,
         }
-        if matches!(self.framing, Framing::Length(0)) {
+        if matches!(self.framing, Framed::Length(0)) {
             self.finish();
         }
     }
@@ -147,10 +147,10 @@ impl Body for Answer {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Coming(coming) => match coming.framing {
-                Framing::Length(left) => {
+                Framed::Length(left) => {
                     SizeHint::with_exact(left + coming.next.as_ref().map_or(0, |bytes| bytes.len() as u64))
                 }
-                Framing::Chunked(_) | Framing::Close => SizeHint::default(),
+                Framed::Chunked(_) | Framed::Close => SizeHint::default(),
             },
             Self::Task(incoming) => incoming.size_hint(),
         }

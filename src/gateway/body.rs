@@ -11,13 +11,12 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
     api::problem::Code,
     error::Error,
-    http::timer::Timer,
+    http::{head::Fault, request_body::RequestBody, timer::Timer},
     policy::bounds::{BodyError, MAX_BODY},
 };
 
@@ -25,7 +24,7 @@ use crate::{
 pub(super) const IDLE: Duration = Duration::from_secs(600);
 
 /// A body that passes through, or one that hallpass holds whole.
-pub(super) enum Through<I = Incoming> {
+pub(super) enum Through<I = RequestBody> {
     Whole(Option<Bytes>),
     Stream(Box<Stream<I>>),
 }
@@ -124,14 +123,14 @@ impl<I: Body<Data = Bytes> + Unpin> Stream<I> {
 }
 
 /// Reads a whole body of at most [`MAX_BODY`] bytes.
-pub(super) async fn collect(mut body: Incoming) -> Result<Bytes, Error> {
+pub(super) async fn collect(mut body: RequestBody) -> Result<Bytes, Error> {
     let too_large = || refused(BodyError::TooLarge);
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
     let mut whole = BytesMut::new();
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|_| Error::new(Code::BadRequest, "the body broke off"))?;
+        let frame = frame.map_err(|fault: Fault| Error::from(fault))?;
         if let Some(data) = frame.data_ref() {
             if whole.len() + data.len() > MAX_BODY {
                 return Err(too_large());

@@ -132,9 +132,13 @@ impl Route {
                 }
             }
         }
-        let variables = self.key_env.iter().chain(&self.scrub_env).chain(self.base_url_env.iter().map(|v| &v.name));
-        if let Some(name) = variables.into_iter().find(|name| !is_variable(name)) {
+        let variables = || self.key_env.iter().chain(&self.scrub_env).chain(self.base_url_env.iter().map(|v| &v.name));
+        if let Some(name) = variables().find(|name| !is_variable(name)) {
             return Err(wrong(format!("{name:?} is no name of an environment variable")));
+        }
+        if let Some(name) = variables().find(|name| steers_programs(name)) {
+            return Err(wrong(format!("{name} decides what programs run, and cannot hold a key or an address"))
+                .hint("name the variable that the tool reads its key from, such as EXAMPLE_API_KEY"));
         }
         if self.scopes.iter().any(|preset| preset.name.to_string() == crate::policy::RELEASE) {
             return Err(wrong(format!(
@@ -265,6 +269,22 @@ fn is_variable(name: &str) -> bool {
         && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
+/// True for a variable by which the system or a runtime decides what it loads, runs or reads: a token in its place
+/// breaks the program, and an address in its place could run another (ld.so(8), dyld(1), bash(1), node(1), git(1)).
+fn steers_programs(name: &str) -> bool {
+    const NAMES: [&str; 30] = [
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TERM", "LANG", "TMPDIR", "TMP", "TEMP", "IFS", "ENV",
+        "BASH_ENV", "PROMPT_COMMAND", "PS4", "ZDOTDIR", "SHELLOPTS", "BASHOPTS", "NODE_OPTIONS", "NODE_PATH",
+        "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "CLASSPATH", "SSH_AUTH_SOCK", "EDITOR",
+        "PAGER",
+    ];
+    const STARTS: [&str; 13] = [
+        "LD_", "DYLD_", "XDG_", "LC_", "DBUS_", "HALLPASS_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "GIT_SSH",
+        "GIT_CONFIG", "GIT_EXEC", "GIT_ASKPASS",
+    ];
+    NAMES.contains(&name) || STARTS.iter().any(|start| name.starts_with(start))
+}
+
 #[cfg(test)]
 mod tests {
     use http::Method;
@@ -363,6 +383,9 @@ mod tests {
             (wire::AddRoute { scopes: vec!["read".into()], ..good.clone() }, "scope"),
             (wire::AddRoute { scopes: vec!["read=get /x".into()], ..good.clone() }, "pattern"),
             (wire::AddRoute { key_env: vec!["A=B; rm".into()], ..good.clone() }, "variable"),
+            (wire::AddRoute { key_env: vec!["PATH".into()], ..good.clone() }, "what runs"),
+            (wire::AddRoute { key_env: vec!["OK".into(), "LD_PRELOAD".into()], ..good.clone() }, "what is loaded"),
+            (wire::AddRoute { base_url_env: vec!["HOME".into()], ..good.clone() }, "what is read"),
         ] {
             assert!(from_wire(&bad).is_err(), "{why}");
         }

@@ -77,7 +77,6 @@ pub(super) async fn serve<B: Backend, T>(
 pub(super) fn respond(
     endpoint: &Endpoint,
     outcome: Result<Zeroizing<String>, &Error>,
-    close: bool,
 ) -> Response<Through<Answer>> {
     let (status, body) = match &outcome {
         Ok(text) => (StatusCode::OK, Bytes::copy_from_slice(text.as_bytes())),
@@ -94,9 +93,6 @@ pub(super) fn respond(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Err(error) = outcome {
         headers.insert(ERROR_HEADER, HeaderValue::from_static(error.code.word()));
-    }
-    if close {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

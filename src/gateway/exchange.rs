@@ -6,10 +6,10 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
-use crate::http::chunks::Chunks;
+use crate::http::{chunks::Chunks, framed::Framed, reply::push_length};
 
 /// The longest head of an answer, in bytes, and the most of its lines.
 const MAX_HEAD: usize = 64 * 1024;
@@ -19,31 +19,11 @@ const MAX_LINES: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unclear;
 
-/// Where a body ends (RFC 9112 section 6.3).
-#[derive(Debug)]
-pub(super) enum Framing {
-    /// After so many bytes.
-    Length(u64),
-    /// After the last chunk.
-    Chunked(Chunks),
-    /// With the connection.
-    Close,
-}
-
-/// A piece of a body, as far as it has come.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    Data(Bytes),
-    /// More has to come first.
-    Missing,
-    End,
-}
-
 /// The head of an answer.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) response: Response<()>,
-    pub(super) framing: Framing,
+    pub(super) framing: Framed,
     /// The connection can take another request after this answer.
     pub(super) keeps: bool,
 }
@@ -69,7 +49,7 @@ pub(super) fn write_head<T>(request: &Request<T>, host: &HeaderValue, length: Op
     let expected = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
     match length {
         Some(0) if !expected => {}
-        Some(length) => out.extend_from_slice(format!("content-length: {length}\r\n").as_bytes()),
+        Some(length) => push_length(out, length),
         None => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
     }
     out.extend_from_slice(b"\r\n");
@@ -100,13 +80,13 @@ pub(super) fn read_head(bytes: &mut BytesMut, method: &Method) -> Result<Option<
     let framing = match (fields.length, fields.chunked) {
         (Some(_), true) => return Err(Unclear),
         (None, true) if old => return Err(Unclear),
-        _ if *method == Method::HEAD || is_bodiless(status) => Framing::Length(0),
-        (Some(length), false) => Framing::Length(length),
-        (None, true) => Framing::Chunked(Chunks::of_answer()),
-        (None, false) => Framing::Close,
+        _ if *method == Method::HEAD || is_bodiless(status) => Framed::Length(0),
+        (Some(length), false) => Framed::Length(length),
+        (None, true) => Framed::Chunked(Chunks::of_answer()),
+        (None, false) => Framed::Close,
     };
     let keeps =
-        !old && !fields.closes && !matches!(framing, Framing::Close) && status != StatusCode::SWITCHING_PROTOCOLS;
+        !old && !fields.closes && !matches!(framing, Framed::Close) && status != StatusCode::SWITCHING_PROTOCOLS;
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.version_mut() = Version::HTTP_11;
@@ -172,39 +152,12 @@ fn number(text: &[u8]) -> Result<u64, Unclear> {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(Unclear)
 }
 
-impl Framing {
-    /// Takes the next piece of the body off the front; `closed` is that nothing more will come.
-    pub(super) fn take(&mut self, bytes: &mut BytesMut, closed: bool) -> Result<Piece, Unclear> {
-        let most = match self {
-            Self::Length(0) => return Ok(Piece::End),
-            Self::Length(left) => usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len()),
-            Self::Close => bytes.len(),
-            Self::Chunked(chunks) => {
-                let (before, data) = chunks.next(bytes).map_err(|_| Unclear)?;
-                bytes.advance(before);
-                if data == 0 && chunks.is_done() {
-                    return Ok(Piece::End);
-                }
-                data
-            }
-        };
-        if let Self::Length(left) = self {
-            *left -= most as u64;
-        }
-        match (most, closed, self) {
-            (1.., ..) => Ok(Piece::Data(bytes.split_to(most).freeze())),
-            (0, false, _) => Ok(Piece::Missing),
-            (0, true, Self::Close) => Ok(Piece::End),
-            (0, true, _) => Err(Unclear),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::http::framed::Piece;
 
     fn head(text: &str) -> Result<Option<Head>, Unclear> {
         read_head(&mut BytesMut::from(text), &Method::GET)
@@ -215,7 +168,7 @@ mod tests {
         let mut head = read_head(&mut bytes, method)?.unwrap();
         let mut all = Vec::new();
         loop {
-            match head.framing.take(&mut bytes, true)? {
+            match head.framing.take(&mut bytes, true).map_err(|_| Unclear)? {
                 Piece::Data(data) => all.extend_from_slice(&data),
                 Piece::End => return Ok((String::from_utf8(all).unwrap(), head.keeps && bytes.is_empty())),
                 Piece::Missing => panic!("missing"),
@@ -333,7 +286,7 @@ mod tests {
                         head = read_head(&mut bytes, &Method::GET)?;
                     }
                     let Some(head) = &mut head else { continue };
-                    while let Piece::Data(data) = head.framing.take(&mut bytes, last)? {
+                    while let Piece::Data(data) = head.framing.take(&mut bytes, last).map_err(|_| Unclear)? {
                         all.extend_from_slice(&data);
                     }
                 }

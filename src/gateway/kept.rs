@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::client::conn::{http1, http2};
 use hyper_rustls::MaybeHttpsStream;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpStream, time::Instant};
 use tower_service::Service;
 
@@ -43,6 +43,16 @@ pub(super) enum Failure {
     Broken,
     /// Nothing came for [`IDLE`].
     Slow,
+}
+
+/// Runs what belongs to a connection of HTTP/2 on this thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(task);
+    }
 }
 
 /// The connections to one upstream, under one key.
@@ -97,7 +107,6 @@ impl Kept {
     /// Sends a request that asks to leave HTTP, over a connection of its own.
     pub(super) async fn upgrade(&self, mut request: Request<Through>) -> Result<Response<Answer>, Failure> {
         let io = self.connector.clone().call(self.base.clone()).await.map_err(Failure::Connect)?;
-        // In one piece, as `http::serve` writes.
         let builder = http1::Builder::new().writev(false).clone();
         let (mut sender, connection) = builder.handshake(io).await.map_err(|_| Failure::Broken)?;
         tokio::task::spawn_local(connection.with_upgrades());
@@ -142,7 +151,7 @@ impl Kept {
     async fn open(self: &Rc<Self>) -> Result<Opened, Failure> {
         let io = self.connector.clone().call(self.base.clone()).await.map_err(Failure::Connect)?;
         if speaks_http2(&io) {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let mut builder = http2::Builder::new(Local);
             builder.timer(TokioTimer::new());
             let (sender, connection) = builder.handshake(io).await.map_err(|_| Failure::Broken)?;
             tokio::task::spawn_local(connection);

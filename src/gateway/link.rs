@@ -8,10 +8,8 @@
 //! the rest of the upload is dropped, and reading goes on to the answer's end.
 
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
-    mem::MaybeUninit,
-    pin::{Pin, pin},
     rc::{Rc, Weak},
     task::{Context, Poll, Waker, ready},
 };
@@ -19,10 +17,7 @@ use std::{
 use bytes::BytesMut;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead as _, AsyncReadExt as _, ReadBuf},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
     answer::{Answer, Coming},
@@ -31,11 +26,8 @@ use super::{
     kept::{Failure, Io, Kept},
     upload::{Unsent, Upload},
 };
-use crate::http::timer::Timer;
+use crate::http::{inbox::Inbox, timer::Timer};
 
-/// What is read at once; more once a read has filled it.
-const PART: usize = 8 * 1024;
-const LARGE_PART: usize = 64 * 1024;
 /// Interim answers before the real one (RFC 9110 section 15.2).
 const MOST_INTERIM: u8 = 8;
 
@@ -44,9 +36,7 @@ pub(super) struct Link {
     /// On the heap: a TLS session is a kilobyte, and a connection moves from hand to hand.
     io: Box<TokioIo<Io>>,
     /// What has come and was not used yet.
-    buffer: BytesMut,
-    /// The last read filled all the space it had.
-    flows: bool,
+    inbox: Inbox,
     /// The upstream took no more of a request.
     deaf: bool,
     silence: Timer,
@@ -59,8 +49,7 @@ impl Link {
     pub(super) fn new(io: Io) -> Self {
         Self {
             io: Box::new(TokioIo::new(io)),
-            buffer: BytesMut::new(),
-            flows: false,
+            inbox: Inbox::default(),
             deaf: false,
             silence: Timer::default(),
             since: Instant::now(),
@@ -69,7 +58,7 @@ impl Link {
 
     /// Whether it can take a request: nothing came, and the upstream has not closed it.
     pub(super) fn is_usable(&mut self) -> bool {
-        self.poll_fill(&mut Context::from_waker(Waker::noop())).is_pending() && self.buffer.is_empty()
+        self.poll_fill(&mut Context::from_waker(Waker::noop())).is_pending() && self.inbox.bytes.is_empty()
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -102,7 +91,7 @@ impl Link {
 
     /// What has come and was not used yet.
     pub(super) fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.buffer
+        &mut self.inbox.bytes
     }
 
     /// Writes as much of the request as goes; an upload that is over is taken away.
@@ -121,7 +110,7 @@ impl Link {
 
     fn poll_head(&mut self, method: &Method, cx: &mut Context<'_>) -> Poll<Result<Head, Failure>> {
         loop {
-            match read_head(&mut self.buffer, method) {
+            match read_head(&mut self.inbox.bytes, method) {
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => {}
                 Err(_) => return Poll::Ready(Err(Failure::Broken)),
@@ -135,27 +124,16 @@ impl Link {
 
     /// Reads what there is; 0 at the end.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.flows {
-            self.buffer.reserve(LARGE_PART);
-            let count = ready!(pin!(self.io.read_buf(&mut self.buffer)).poll(cx))?;
-            self.flows = count >= LARGE_PART;
-            return Poll::Ready(Ok(count));
-        }
-        let mut space = [MaybeUninit::uninit(); PART];
-        let mut space = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut space))?;
-        self.flows = space.remaining() == 0;
-        self.buffer.extend_from_slice(space.filled());
-        Poll::Ready(Ok(space.filled().len()))
+        self.inbox.poll_fill(&mut self.io, cx)
     }
 
     /// After a whole exchange: kept for the next one, where nothing speaks against it.
     pub(super) fn let_go(mut self, home: &Weak<Kept>) {
         if !self.deaf
-            && self.buffer.is_empty()
+            && self.inbox.bytes.is_empty()
             && let Some(home) = home.upgrade()
         {
-            (self.buffer, self.flows) = (BytesMut::new(), false);
+            self.inbox.clear();
             home.put(self);
         }
     }
@@ -175,7 +153,7 @@ mod tests {
 
     use http_body_util::BodyExt as _;
     use tokio::{
-        io::AsyncWriteExt as _,
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
         task::{LocalSet, spawn_local},
     };

@@ -30,10 +30,10 @@ mod upload;
 mod upstream;
 mod websocket;
 
-use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
+use std::{cell::{Cell, RefCell}, future::Future, rc::Rc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::problem::Code,
@@ -225,20 +225,21 @@ impl<B: Backend> Gateway<B> {
 /// Serves one connection until it closes; `peer` is set on `gateway.sock`.
 pub async fn serve_connection<S, B>(io: S, peer: Option<B::Peer>, gateway: Rc<Gateway<B>>, shutdown: CancellationToken)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
     B: Backend,
 {
     let limits = gateway.limits;
-    let peer = Rc::new(peer);
-    let sockets = TaskTracker::new();
-    let tracker = sockets.clone();
-    let handler = move |request| pipeline::answer(gateway.clone(), peer.clone(), tracker.clone(), request);
-    serve_http1(io, limits, handler, shutdown.clone()).await;
-    // A WebSocket goes on when HTTP is over, and counts as its connection until it ends: else one token
+    // The upstream that has agreed to a WebSocket.
+    let agreed = Rc::new(Cell::new(None));
+    let connection = Rc::new(pipeline::Connection { gateway, peer, agreed: agreed.clone() });
+    let handler = move |request| pipeline::answer(connection.clone(), request);
+    let raw = serve_http1(io, limits, handler, shutdown.clone()).await;
+    // A WebSocket goes on here when HTTP is over, and so counts as its connection until it ends: else one token
     // could open them until no file descriptor is left for anybody.
-    sockets.close();
-    tokio::select! {
-        () = sockets.wait() => {}
-        () = shutdown.cancelled() => {}
+    if let Some((client, upstream)) = raw.zip(agreed.take()) {
+        tokio::select! {
+            () = websocket::join(client, upstream) => {}
+            () = shutdown.cancelled() => {}
+        }
     }
 }

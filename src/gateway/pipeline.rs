@@ -4,11 +4,9 @@
 //! the upstream before the use is counted and the audit log can take it; every request is put on
 //! record once, also when the client leaves before the answer.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use http::{Request, Response, StatusCode};
-use hyper::body::{Body, Incoming};
-use tokio_util::task::TaskTracker;
 
 use super::{
     Backend, Gateway, Outcome, Pass, Routes,
@@ -30,6 +28,7 @@ use super::{
 use crate::{
     api::problem::Code,
     error::Error,
+    http::request_body::RequestBody,
     scope::{Resource, Scope},
     token::TokenHash,
 };
@@ -37,25 +36,31 @@ use crate::{
 /// The route of clients that speak to `gateway.sock` with no route in front of their paths.
 const BARE_ROUTE: &str = "anthropic";
 
+/// What all requests of a connection have in common.
+pub(super) struct Connection<B: Backend> {
+    pub(super) gateway: Rc<Gateway<B>>,
+    pub(super) peer: Option<B::Peer>,
+    /// An upstream that has agreed to a WebSocket goes here.
+    pub(super) agreed: Rc<Cell<Option<websocket::Agreed>>>,
+}
+
 /// Answers one request, whatever comes of it.
 pub(super) async fn answer<B: Backend>(
-    gateway: Rc<Gateway<B>>,
-    peer: Rc<Option<B::Peer>>,
-    sockets: TaskTracker,
-    request: Result<Request<Incoming>, Error>,
+    connection: Rc<Connection<B>>,
+    request: Result<Request<RequestBody>, Error>,
 ) -> Response<Through<Answer>> {
+    let gateway = &*connection.gateway;
     let mut trail = Trail::new(gateway.backend.clone());
-    let unread = request.as_ref().map_or(true, |request| !request.body().is_end_stream());
     let outcome = match request {
         Err(error) => Err(error),
-        Ok(request) => forward(&gateway, peer.as_ref().as_ref(), &sockets, request, &mut trail).await,
+        Ok(request) => forward(&connection, request, &mut trail).await,
     };
     let response = match outcome {
         Ok(response) => response,
         Err(error) => {
             let retry_after = trail.pass.as_deref().and_then(|pass| gateway.backend.retry_after(pass));
             (trail.code, trail.detail) = (Some(error.code), Some(error.detail.clone()));
-            problem(error, retry_after, unread)
+            problem(error, retry_after)
         }
     };
     trail.close(response.status().as_u16());
@@ -63,12 +68,11 @@ pub(super) async fn answer<B: Backend>(
 }
 
 async fn forward<B: Backend>(
-    gateway: &Gateway<B>,
-    peer: Option<&B::Peer>,
-    sockets: &TaskTracker,
-    mut request: Request<Incoming>,
+    connection: &Connection<B>,
+    request: Request<RequestBody>,
     trail: &mut Trail<B>,
 ) -> Result<Response<Through<Answer>>, Error> {
+    let (gateway, peer) = (&*connection.gateway, connection.peer.as_ref());
     trail.method = request.method().clone();
     let backend = &*gateway.backend;
     let routes: Rc<Routes> = gateway.routes.borrow().clone();
@@ -114,8 +118,8 @@ async fn forward<B: Backend>(
     let allowed = decide(&entry.rules, Asked { method: request.method(), websocket, target: &target, from }, &pass)?;
     (trail.scope, trail.resource) = (Some(allowed.scope.clone()), allowed.resource.clone());
 
-    let client_upgrade = websocket.then(|| hyper::upgrade::on(&mut request));
     let (mut parts, incoming) = request.into_parts();
+    let blame = incoming.blame();
     let mut query = strip_query(target.query(), &route.auth)?;
     let body = judged_body(incoming, &parts, &pass, &allowed, websocket, target.query()).await?;
     let mut headers = headers::forwarded(std::mem::take(&mut parts.headers), &routes.key_headers)?;
@@ -142,22 +146,24 @@ async fn forward<B: Backend>(
         }
         answered = upstream.send(outgoing, websocket) => answered,
     };
-    let answered = answered.map_err(|failure| match failure {
-        Failure::Slow => Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 10 minutes")),
-        Failure::Broken => Error::new(
+    let answered = answered.map_err(|failure| match (blame.fault(), failure) {
+        // The upstream got only a part of its body.
+        (Some(fault), _) => fault.into(),
+        (None, Failure::Slow) => Error::new(Code::UpstreamTimeout, format!("{host} gave no answer within 10 minutes")),
+        (None, Failure::Broken) => Error::new(
             Code::UpstreamUnreachable,
             format!("{host} closed the connection before it answered, or sent what is no HTTP"),
         ),
-        Failure::Connect(error) => upstream::failure(&*error, host),
+        (None, Failure::Connect(error)) => upstream::failure(&*error, host),
     })?;
-    returned(answered, client_upgrade, &pass, sockets)
+    returned(answered, websocket, &pass, &connection.agreed)
 }
 
 /// A helper that is asked over HTTP: its answer, also where that is a refusal.
 async fn asked<B: Backend>(
     backend: &B,
     peer: Option<&B::Peer>,
-    request: &Request<Incoming>,
+    request: &Request<RequestBody>,
     target: &CanonicalTarget,
     trail: &mut Trail<B>,
 ) -> Result<Response<Through<Answer>>, Error> {
@@ -168,11 +174,10 @@ async fn asked<B: Backend>(
     }
     // Boxed: it may read the store, and every request would carry its size around.
     let outcome = Box::pin(endpoint::serve(backend, peer, found, request, target, &mut trail.token)).await;
-    let unread = !request.body().is_end_stream();
     Ok(match outcome {
-        Ok(text) => endpoint::respond(found, Ok(text), unread),
+        Ok(text) => endpoint::respond(found, Ok(text)),
         Err(error) => {
-            let response = endpoint::respond(found, Err(&error), unread);
+            let response = endpoint::respond(found, Err(&error));
             (trail.code, trail.detail) = (Some(error.code), Some(error.detail));
             response
         }
@@ -182,26 +187,23 @@ async fn asked<B: Backend>(
 /// Turns the upstream's answer into the client's.
 fn returned(
     mut answered: Response<Answer>,
-    client: Option<hyper::upgrade::OnUpgrade>,
+    websocket: bool,
     pass: &Pass,
-    sockets: &TaskTracker,
+    agreed: &Cell<Option<websocket::Agreed>>,
 ) -> Result<Response<Through<Answer>>, Error> {
     let switching = answered.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let upgrade = match client {
-        Some(client) if switching && websocket::is_agreed(&answered) => {
-            sockets.spawn(websocket::join(client, hyper::upgrade::on(&mut answered), pass.ended.clone()));
-            true
-        }
-        _ if switching => {
-            return Err(Error::new(Code::UpstreamUnreachable, "the upstream left HTTP without being asked to"));
-        }
-        _ => false,
-    };
+    if switching && !(websocket && websocket::is_agreed(&answered)) {
+        return Err(Error::new(Code::UpstreamUnreachable, "the upstream left HTTP without being asked to"));
+    }
+    if switching {
+        let upstream = hyper::upgrade::on(&mut answered);
+        agreed.set(Some(websocket::Agreed { upstream, ended: pass.ended.clone() }));
+    }
     let (mut parts, incoming) = answered.into_parts();
     parts.headers = headers::returned(parts.headers);
     parts.version = http::Version::HTTP_11;
     parts.extensions.clear();
-    if upgrade {
+    if switching {
         websocket::mark(&mut parts.headers);
         return Ok(Response::from_parts(parts, Through::empty()));
     }
@@ -257,7 +259,7 @@ async fn admit<B: Backend>(
 
 /// The body as it is forwarded: streamed, or read whole and judged where something bounds it.
 async fn judged_body(
-    incoming: Incoming,
+    incoming: RequestBody,
     parts: &http::request::Parts,
     pass: &Pass,
     allowed: &Allowed,

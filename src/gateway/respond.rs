@@ -31,7 +31,7 @@ struct Inner<'a> {
 }
 
 /// An error as an answer.
-pub(super) fn problem(error: Error, retry_after: Option<Duration>, close: bool) -> Response<Through<Answer>> {
+pub(super) fn problem(error: Error, retry_after: Option<Duration>) -> Response<Through<Answer>> {
     let problem = Problem::from(error);
     let message = match &problem.hint {
         Some(hint) => format!("hallpass: {} ({hint})", problem.detail),
@@ -53,9 +53,6 @@ pub(super) fn problem(error: Error, retry_after: Option<Duration>, close: bool) 
         let seconds = retry_after.map_or(1, |wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if close {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     response
 }
 
@@ -66,7 +63,7 @@ mod tests {
     #[test]
     fn programs_and_sdks_can_both_read_it() {
         let error = Error::new(Code::RateLimited, "too many").hint("wait");
-        let response = problem(error, Some(Duration::from_millis(1200)), true);
+        let response = problem(error, Some(Duration::from_millis(1200)));
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers().get(ERROR_HEADER).unwrap(), "rate_limited");
         assert_eq!(response.headers().get("retry-after").unwrap(), "2");

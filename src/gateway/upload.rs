@@ -13,6 +13,7 @@ use tokio::io::AsyncWrite;
 use zeroize::Zeroizing;
 
 use super::{body::Through, exchange::write_head};
+use crate::http::reply::push_hex;
 
 /// As much is put together before it is written.
 const PART: usize = 64 * 1024;
@@ -28,6 +29,14 @@ pub(super) struct Upload {
     written: usize,
 }
 
+/// About as much as a head takes, and a short body with it: what is set aside is wiped, byte by byte.
+fn room(request: &Request<Through>, left: Option<u64>) -> usize {
+    let lines: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let target = request.uri().path_and_query().map_or(1, |target| target.as_str().len());
+    let body = left.and_then(|left| usize::try_from(left).ok()).filter(|left| *left < 4096).unwrap_or_default();
+    96 + target + lines + body
+}
+
 /// Who is to blame for an upload that ends early.
 pub(super) enum Unsent {
     /// The upstream takes no more.
@@ -40,7 +49,7 @@ impl Upload {
     /// This request, none of it sent yet.
     pub(super) fn new(request: Request<Through>, host: &HeaderValue) -> Self {
         let left = request.body().size_hint().exact();
-        let mut bytes = Vec::with_capacity(1024);
+        let mut bytes = Vec::with_capacity(room(&request, left));
         write_head(&request, host, left, &mut bytes);
         let body = request.into_body();
         let ended = left == Some(0) && body.is_end_stream();
@@ -88,7 +97,8 @@ impl Upload {
                 self.bytes.extend_from_slice(data);
             }
             None => {
-                self.bytes.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+                push_hex(&mut self.bytes, data.len());
+                self.bytes.extend_from_slice(b"\r\n");
                 self.bytes.extend_from_slice(data);
                 self.bytes.extend_from_slice(b"\r\n");
             }

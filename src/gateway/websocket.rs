@@ -4,14 +4,16 @@
 //! (h2c above all) is refused: behind one, nothing would be judged any more.
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::{api::problem::Code, error::Error};
 
 /// True for a WebSocket upgrade, false for an ordinary request; any other upgrade is an error.
-pub(super) fn is_asked_for<T>(request: &Request<T>) -> Result<bool, Error> {
+pub(super) fn is_asked_for<T: Body>(request: &Request<T>) -> Result<bool, Error> {
     let headers = request.headers();
     if !headers.contains_key(header::UPGRADE) && !headers.contains_key("http2-settings") {
         return Ok(false);
@@ -25,6 +27,7 @@ pub(super) fn is_asked_for<T>(request: &Request<T>) -> Result<bool, Error> {
     };
     let proper = *request.method() == Method::GET
         && connection
+        && request.body().is_end_stream()
         && one("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
         && one("sec-websocket-key").is_some_and(|value| value.len() == 24)
         && one("sec-websocket-version") == Some(b"13")
@@ -50,11 +53,18 @@ pub(super) fn is_agreed<T>(response: &Response<T>) -> bool {
     response.headers().get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
+/// The upstream's side of a WebSocket, which the client's connection is to be joined to.
+pub(super) struct Agreed {
+    /// Its connection.
+    pub(super) upstream: OnUpgrade,
+    /// The end of the lease.
+    pub(super) ended: CancellationToken,
+}
+
 /// Copies both ways until either side closes or the lease ends.
-pub(super) async fn join(client: OnUpgrade, upstream: OnUpgrade, ended: CancellationToken) {
+pub(super) async fn join<S: AsyncRead + AsyncWrite + Unpin>(mut client: S, Agreed { upstream, ended }: Agreed) {
     let copy = async {
-        let (client, upstream) = tokio::try_join!(client, upstream)?;
-        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        let mut upstream = TokioIo::new(upstream.await?);
         // How it ends is the two sides' own business; both are closed when this returns.
         let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
         Ok::<_, hyper::Error>(())
@@ -76,7 +86,7 @@ mod tests {
             for (name, value) in pairs {
                 request = request.header(*name, *value);
             }
-            is_asked_for(&request.body(()).unwrap()).ok()
+            is_asked_for(&request.body(crate::http::request_body::RequestBody::default()).unwrap()).ok()
         };
         let good = [
             ("connection", "keep-alive, Upgrade"),

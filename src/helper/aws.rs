@@ -61,11 +61,7 @@ pub(super) fn problem(error: &Error) -> String {
 
 /// Id, secret and session token. A credential may be `KEY_ID:SECRET` as a whole, or `KEY_ID:SECRET:SESSION_TOKEN` for
 /// what AWS gave for a while (Claude Code's `awsCredentialExport` takes nothing else).
-fn parts<'a>(
-    profile: &str,
-    username: Option<&'a str>,
-    secret: &'a str,
-) -> Result<(&'a str, &'a str, Option<&'a str>)> {
+fn parts<'a>(profile: &str, username: Option<&'a str>, secret: &'a str) -> Result<(&'a str, &'a str, Option<&'a str>)> {
     let session = |rest: &'a str| rest.split_once(':').map_or((rest, None), |(secret, token)| (secret, Some(token)));
     let (id, (secret, token)) = match (username, secret.split_once(':')) {
         (Some(id), _) => (id, session(secret)),

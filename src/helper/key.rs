@@ -6,7 +6,8 @@ use crate::api::helper::HelperRequest;
 
 pub(super) fn answer(call: &Call<'_>, daemon: &mut dyn Daemon) -> Output {
     if !call.args.is_empty() {
-        return Output::failed(&bad("this takes no arguments").hint("hallpass helper key --want ISSUER:release")).code(2);
+        return Output::failed(&bad("this takes no arguments").hint("hallpass helper key --want ISSUER:release"))
+            .code(2);
     }
     match daemon.ask(HelperRequest { tool: Tool::Key.word().into(), ..HelperRequest::default() }) {
         Ok(given) => Output::line(given.secret.expose().trim_end_matches(['\r', '\n'])),

@@ -2,7 +2,9 @@
 //!
 //! Owns the rule that a head which two readers could read differently is refused: RFC 9112 sections
 //! 2.2 (line ends), 3.2 (one Host), 5.1 (space before the colon), 5.2 (folding) and 6.3 (framing).
-//! hyper alone takes equal duplicate Content-Length lines, and drops one beside Transfer-Encoding.
+//! The request is made of exactly the lines that were judged, in the same pass.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use crate::{api::problem::Code, error::Error};
 
@@ -22,6 +24,12 @@ pub struct Head {
     pub framing: Framing,
     /// It asks to leave HTTP (`Upgrade`, CONNECT), so what follows may be no HTTP.
     pub leaves: bool,
+    /// It is HTTP/1.0.
+    pub old: bool,
+    /// The client wants to send another request on the connection (RFC 9112 section 9.3).
+    pub keeps: bool,
+    /// The client waits for a word before it sends the body (RFC 9110 section 10.1.1).
+    pub waits: bool,
 }
 
 /// Why a head, or the body behind it, is refused.
@@ -39,15 +47,21 @@ pub enum Fault {
     /// The head did not come in time.
     #[error("the request's head did not come in time")]
     Slow,
+    /// The body did not go on in time.
+    #[error("the request's body stopped coming")]
+    Stopped,
+    /// The client closed in the middle of the body.
+    #[error("the request's body broke off; send it whole, and with the right length")]
+    Cut,
 }
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         let code = match fault {
-            Fault::Malformed(_) => Code::BadRequest,
+            Fault::Malformed(_) | Fault::Cut => Code::BadRequest,
             Fault::Ambiguous(_) => Code::AmbiguousRequest,
             Fault::TooLarge(_) => Code::TooLarge,
-            Fault::Slow => Code::Timeout,
+            Fault::Slow | Fault::Stopped => Code::Timeout,
         };
         Self::new(code, fault.to_string())
     }
@@ -55,11 +69,47 @@ impl From<Fault> for Error {
 
 /// Judges a whole head, its last empty line included.
 pub fn inspect(head: &[u8], max_headers: usize, max_body: Option<u64>) -> Result<Head, Fault> {
+    judge(head, max_headers, max_body, |_, _| Ok(())).map(|(_, head)| head)
+}
+
+/// Judges a whole head of about so many `lines`, and gives the request that it is.
+pub fn read(
+    text: &bytes::Bytes,
+    lines: usize,
+    max_headers: usize,
+    max_body: Option<u64>,
+) -> Result<(Request<()>, Head), Fault> {
+    let mut headers = HeaderMap::with_capacity(lines.min(max_headers));
+    let (line, head) = judge(text, max_headers, max_body, |name, value| {
+        let unusable = |_| Fault::Ambiguous("a header line that is none");
+        let name = HeaderName::from_bytes(name).map_err(|_| Fault::Ambiguous("a header name that is none"))?;
+        let value = HeaderValue::from_maybe_shared(text.slice_ref(value)).map_err(unusable)?;
+        headers.append(name, value);
+        Ok(())
+    })?;
+    let mut request = Request::new(());
+    *request.method_mut() =
+        Method::from_bytes(line.method).map_err(|_| Fault::Malformed("the method is no word"))?;
+    *request.uri_mut() = Uri::from_maybe_shared(text.slice_ref(line.target))
+        .map_err(|_| Fault::Malformed("the target is none (RFC 9112 section 3.2)"))?;
+    *request.version_mut() = if head.old { Version::HTTP_10 } else { Version::HTTP_11 };
+    *request.headers_mut() = headers;
+    Ok((request, head))
+}
+
+/// Judges a head and shows each of its lines to `each`.
+fn judge<'a>(
+    head: &'a [u8],
+    max_headers: usize,
+    max_body: Option<u64>,
+    mut each: impl FnMut(&'a [u8], &'a [u8]) -> Result<(), Fault>,
+) -> Result<(RequestLine<'a>, Head), Fault> {
     let mut lines = Lines(head);
-    let request_line = lines.next().ok_or(Fault::Malformed("no request line"))??;
-    let (method, old) = check_request_line(request_line)?;
-    let (mut hosts, mut count, mut leaves) = (0, 0, method == b"CONNECT");
-    let (mut length, mut chunked) = (None, false);
+    let request_line = check_request_line(lines.next().ok_or(Fault::Malformed("no request line"))??)?;
+    let old = request_line.old;
+    let (mut hosts, mut count, mut leaves) = (0, 0, request_line.method == b"CONNECT");
+    let (mut length, mut chunked, mut waits) = (None, false, false);
+    let mut wish = Wish::default();
     for line in lines {
         let line = line?;
         if line.is_empty() {
@@ -70,24 +120,29 @@ pub fn inspect(head: &[u8], max_headers: usize, max_body: Option<u64>) -> Result
             return Err(Fault::TooLarge("too many header lines"));
         }
         let (name, value) = check_field(line)?;
-        if name.eq_ignore_ascii_case(b"host") {
-            hosts += 1;
-        } else if name.eq_ignore_ascii_case(b"content-length") {
-            if length.is_some() {
-                return Err(Fault::Ambiguous("more than one Content-Length"));
+        // By its length first: most names are none of these.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => hosts += 1,
+            6 if name.eq_ignore_ascii_case(b"expect") => waits |= value.eq_ignore_ascii_case(b"100-continue"),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => leaves = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => wish.hear(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                if length.replace(number(value)?).is_some() {
+                    return Err(Fault::Ambiguous("more than one Content-Length"));
+                }
             }
-            length = Some(number(value)?);
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if chunked {
-                return Err(Fault::Ambiguous("more than one Transfer-Encoding"));
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                if chunked {
+                    return Err(Fault::Ambiguous("more than one Transfer-Encoding"));
+                }
+                if old || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Fault::Ambiguous("a Transfer-Encoding other than exactly `chunked` in HTTP/1.1"));
+                }
+                chunked = true;
             }
-            if old || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Fault::Ambiguous("a Transfer-Encoding other than exactly `chunked` in HTTP/1.1"));
-            }
-            chunked = true;
-        } else if name.eq_ignore_ascii_case(b"upgrade") {
-            leaves = true;
+            _ => {}
         }
+        each(name, value)?;
     }
     match hosts {
         0 => return Err(Fault::Malformed("no Host")),
@@ -102,7 +157,26 @@ pub fn inspect(head: &[u8], max_headers: usize, max_body: Option<u64>) -> Result
         (_, true) => Framing::Chunked,
         (length, false) => Framing::Length(length.unwrap_or(0)),
     };
-    Ok(Head { framing, leaves })
+    // HTTP/1.0 knows no such word (RFC 9110 section 10.1.1).
+    let waits = waits && !old && framing != Framing::Length(0);
+    let keeps = !leaves && !wish.close && (!old || wish.keep);
+    Ok((request_line, Head { framing, leaves, old, keeps, waits }))
+}
+
+/// What the `Connection` lines ask for.
+#[derive(Default)]
+struct Wish {
+    close: bool,
+    keep: bool,
+}
+
+impl Wish {
+    fn hear(&mut self, value: &[u8]) {
+        for word in value.split(|byte| *byte == b',').map(trim) {
+            self.close |= word.eq_ignore_ascii_case(b"close");
+            self.keep |= word.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
 }
 
 /// True for a byte that may stand in a method or a header name (RFC 9110 section 5.6.2).
@@ -138,8 +212,14 @@ pub fn every(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
     bytes.iter().fold(true, |all, byte| all & is(*byte))
 }
 
-/// The method, and whether the version is 1.0.
-fn check_request_line(line: &[u8]) -> Result<(&[u8], bool), Fault> {
+struct RequestLine<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    /// The version is 1.0.
+    old: bool,
+}
+
+fn check_request_line(line: &[u8]) -> Result<RequestLine<'_>, Fault> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -152,8 +232,7 @@ fn check_request_line(line: &[u8]) -> Result<(&[u8], bool), Fault> {
         return Err(Fault::Ambiguous("the target has a character that has no place in one"));
     }
     match version {
-        b"HTTP/1.1" => Ok((method, false)),
-        b"HTTP/1.0" => Ok((method, true)),
+        b"HTTP/1.1" | b"HTTP/1.0" => Ok(RequestLine { method, target, old: version == b"HTTP/1.0" }),
         _ => Err(Fault::Malformed("the version is not HTTP/1.1")),
     }
 }
@@ -221,16 +300,47 @@ mod tests {
 
     #[test]
     fn plain_heads_pass() {
-        let none = Head { framing: Framing::Length(0), leaves: false };
+        let none = Head { framing: Framing::Length(0), leaves: false, old: false, keeps: true, waits: false };
         assert_eq!(judge("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(none));
         assert_eq!(
             judge("POST /x HTTP/1.1\r\nhost:a\r\ncontent-length: 12 \r\n\r\n"),
-            Ok(Head { framing: Framing::Length(12), leaves: false })
+            Ok(Head { framing: Framing::Length(12), ..none })
         );
         assert_eq!(
             judge("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nupgrade: websocket\r\n\r\n"),
-            Ok(Head { framing: Framing::Chunked, leaves: true })
+            Ok(Head { framing: Framing::Chunked, leaves: true, keeps: false, ..none })
         );
+        for (line, more, keeps) in [
+            ("GET / HTTP/1.1", "Connection: x, Close", false),
+            ("GET / HTTP/1.1", "Connection: x\r\nConnection: close", false),
+            ("GET / HTTP/1.1", "Connection: closed", true),
+            ("GET / HTTP/1.0", "x: y", false),
+            ("GET / HTTP/1.0", "Connection: Keep-Alive", true),
+            ("GET / HTTP/1.0", "Connection: keep-alive, close", false),
+        ] {
+            let head = judge(&format!("{line}\r\nHost: a\r\n{more}\r\n\r\n")).unwrap();
+            assert_eq!(head, Head { keeps, old: line.ends_with('0'), ..none }, "{line} {more}");
+        }
+        for (line, more, waits) in [
+            ("POST / HTTP/1.1", "content-length: 1\r\nExpect: 100-Continue", true),
+            ("POST / HTTP/1.1", "content-length: 0\r\nExpect: 100-continue", false),
+            ("POST / HTTP/1.1", "content-length: 1\r\nExpect: else", false),
+            ("POST / HTTP/1.0", "content-length: 1\r\nExpect: 100-continue", false),
+        ] {
+            assert_eq!(judge(&format!("{line}\r\nHost: a\r\n{more}\r\n\r\n")).unwrap().waits, waits, "{line} {more}");
+        }
+    }
+
+    #[test]
+    fn the_request_is_what_was_judged() {
+        let text = bytes::Bytes::from_static(b"PUT /a?b HTTP/1.0\r\nHost: a\r\nX-Y: 1 \r\nx-y:2\r\n\r\n");
+        let (request, head) = read(&text, 3, 100, None).unwrap();
+        assert_eq!((request.method(), request.uri().to_string(), head.old), (&Method::PUT, "/a?b".into(), true));
+        assert_eq!(request.version(), Version::HTTP_10);
+        assert_eq!(request.headers().get_all("x-y").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(request.headers().len(), 3);
+        let wrong = bytes::Bytes::from_static(b"GET nowhere/ HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(matches!(read(&wrong, 1, 100, None), Err(Fault::Malformed(_))));
     }
 
     #[test]

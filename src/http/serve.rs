@@ -1,23 +1,29 @@
-//! One connection through hyper, for the API socket and the gateway alike.
+//! One connection of HTTP/1.1, for the API socket and the gateway alike.
+//!
+//! Owns the order: a head, its answer, the next head. There is no task and no parser in between: whoever handles a
+//! request reads its body straight off the connection, and is dropped with the client that leaves.
 
 use std::{
-    convert::Infallible,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::timed_io::{Shared, TimedIo};
+pub use super::stream::Raw;
+use super::{
+    reply::{Asked, Reply, Sent},
+    request_body::RequestBody,
+    stream::{Heard, Stream},
+};
 use crate::error::Error;
 
 /// How much and how long a client may take.
@@ -33,197 +39,120 @@ pub struct Limits {
     pub write_time: Duration,
     /// The largest head, in bytes.
     pub max_head: usize,
-    /// The most header lines; at most 100, which is hyper's own limit.
+    /// The most header lines.
     pub max_headers: usize,
     /// The largest body, in bytes; `None` for any size (it is streamed).
     pub max_body: Option<u64>,
 }
 
-/// Serves one connection until it closes. `handler` gets each request, or, for a head that could be
-/// read in two ways or broke a limit, the error to answer with (the connection closes after it).
+/// Serves one connection until it closes. `handler` gets each request, or, for a head that could be read in two ways
+/// or broke a limit, the error to answer with (the connection closes after it).
 ///
 /// Dropped with the connection: the handler's future and the answer's body, so a client that leaves
 /// cancels what was done for it. When `shutdown` is cancelled the answer under way is finished and the
-/// connection closes. An answer with status 101 leaves HTTP; `hyper::upgrade::on` gives the stream.
-pub async fn serve_http1<S, H, F, B>(io: S, limits: Limits, handler: H, shutdown: CancellationToken)
+/// connection closes. After an answer with status 101, and only then, it gives the connection back.
+pub async fn serve_http1<S, H, F, B>(
+    io: S,
+    limits: Limits,
+    handler: H,
+    shutdown: CancellationToken,
+) -> Option<Raw<S>>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Fn(Result<Request<Incoming>, Error>) -> F,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Fn(Result<Request<RequestBody>, Error>) -> F,
     F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Unpin,
 {
-    let shared = Arc::new(Shared::default());
-    let mut io = TimedIo::new(io, limits, shared.clone());
+    let stream = Rc::new(RefCell::new(Stream::new(io, limits)));
     loop {
         let begun = tokio::select! {
-            begun = io.first_bytes() => begun,
+            begun = poll_fn(|cx| stream.borrow_mut().poll_begin(cx)) => begun,
             () = shutdown.cancelled() => false,
         };
         if !begun {
-            return;
-        }
-        // Boxed: hyper's state and buffers would otherwise count for connections that say nothing.
-        let rested = Box::pin(converse(io, shared.clone(), &handler, &shutdown)).await;
-        let Some(rested) = rested else { return };
-        io = rested;
-    }
-}
-
-/// Serves requests until the connection is over, or rests; then gives the stream back.
-async fn converse<S, H, F, B>(
-    io: TimedIo<S>,
-    shared: Arc<Shared>,
-    handler: &H,
-    shutdown: &CancellationToken,
-) -> Option<TimedIo<S>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Fn(Result<Request<Incoming>, Error>) -> F,
-    F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let service = service_fn(|request| {
-        let verdict = shared.next_verdict();
-        let (leaves, asked) = match verdict {
-            Some(Ok(leaves)) => (leaves, Ok(request)),
-            Some(Err(fault)) => (true, Err(fault.into())),
-            None => (true, Err(Error::internal("a request came that was not inspected"))),
-        };
-        // Boxed: hyper moves what it gets about, and this is large.
-        let answer = Box::pin(handler(asked));
-        let shared = shared.clone();
-        async move {
-            let mut response = answer.await;
-            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                shared.leave_http();
-            } else if leaves {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response.map(|body| Tracked { body, shared }))
-        }
-    });
-    let mut builder = http1::Builder::new();
-    // One piece: for heads and answers of this size the kernel takes longer over a list of pieces than a copy takes.
-    builder.header_read_timeout(None).half_close(false).keep_alive(true).writev(false);
-    let mut connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-    // The error is the client's: it left, or was too slow. Requests are on record by themselves.
-    tokio::select! {
-        biased;
-        _ = &mut connection => {}
-        () = shutdown.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
-            let _ = connection.await;
             return None;
         }
-    }
-    let parts = connection.into_parts().filter(|_| shared.take_rest())?;
-    Some(parts.io.into_inner())
-}
-
-/// An answer's body that tells the stream when it is done.
-struct Tracked<B> {
-    body: B,
-    shared: Arc<Shared>,
-}
-
-impl<B> Drop for Tracked<B> {
-    fn drop(&mut self) {
-        self.shared.answered();
+        // Boxed: what handles a request would otherwise count for connections that say nothing.
+        match Box::pin(converse(&stream, &handler, &shutdown)).await {
+            Then::Rest => {}
+            Then::Over => return None,
+            Then::Leave => return Some(Raw(stream)),
+        }
     }
 }
 
-impl<B: Body + Unpin> Body for Tracked<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// It says nothing for the moment, and nothing is under way.
+    Rest,
+    /// It is over.
+    Over,
+    /// It leaves HTTP.
+    Leave,
+}
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+/// Serves requests until the connection is over, or rests.
+async fn converse<S, H, F, B>(stream: &Rc<RefCell<Stream<S>>>, handler: &H, shutdown: &CancellationToken) -> Then
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Fn(Result<Request<RequestBody>, Error>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut stop = pin!(shutdown.cancelled());
+    loop {
+        let heard = poll_fn(|cx| match stream.borrow_mut().poll_head(cx) {
+            Poll::Pending => stop.as_mut().poll(cx).map(|()| Heard::End),
+            heard => heard,
+        })
+        .await;
+        let mut asked = Asked { head_only: false, old: false, keeps: false };
+        let request = match heard {
+            Heard::Silence => return Then::Rest,
+            Heard::End => return Then::Over,
+            Heard::Fault(fault) => Err(Error::from(fault)),
+            Heard::Head(request, head) => {
+                asked = Asked { head_only: *request.method() == Method::HEAD, old: head.old, keeps: head.keeps };
+                let body = stream.borrow().body().map(|turn| RequestBody::new(Rc::clone(stream) as _, turn));
+                Ok(request.map(|()| body.unwrap_or_default()))
+            }
+        };
+        let refused = request.is_err();
+        let response = {
+            let mut answer = pin!(handler(request));
+            poll_fn(|cx| match answer.as_mut().poll(cx) {
+                Poll::Pending => stream.borrow_mut().poll_left(cx).map(|()| None),
+                Poll::Ready(response) => Poll::Ready(Some(response)),
+            })
+            .await
+        };
+        // A client that leaves takes its request with it.
+        let Some(response) = response else { return Then::Over };
+        let leaves = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let mut reply = {
+            let mut stream = stream.borrow_mut();
+            // A body that nobody will read is in the way of the next head, unless all of it is here.
+            let in_the_way = !stream.is_body_held() && !stream.skip_body();
+            asked.keeps &= !in_the_way && !shutdown.is_cancelled();
+            Reply::begin(response, &mut asked, stream.out())
+        };
+        let sent = poll_fn(|cx| reply.poll_send(stream, cx)).await;
+        // Its body may be the one that reads the request's.
+        drop(reply);
+        match sent {
+            // It left, or takes nothing more.
+            Err(_) => return Then::Over,
+            Ok(Sent::Whole) if leaves => return Then::Leave,
+            Ok(Sent::Whole) if asked.keeps && poll_fn(|cx| stream.borrow_mut().poll_next(cx)).await => {}
+            Ok(Sent::Whole | Sent::Last) => {
+                let may_write = refused || stream.borrow().body().is_some();
+                poll_fn(|cx| stream.borrow_mut().poll_close(cx, may_write)).await;
+                return Then::Over;
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use http_body_util::Full;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        head_time: Duration::from_secs(20),
-        body_time: Duration::from_secs(20),
-        idle_time: Duration::from_secs(20),
-        write_time: Duration::from_secs(20),
-        max_head: 4096,
-        max_headers: 10,
-        max_body: None,
-    };
-
-    async fn answer(request: Result<Request<Incoming>, Error>) -> Response<Full<Bytes>> {
-        Response::new(Full::new(Bytes::from(request.unwrap().uri().path().to_owned())))
-    }
-
-    async fn ask(client: &mut DuplexStream, paths: &[&str]) {
-        let text: String = paths.iter().map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
-        client.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    async fn answers(client: &mut DuplexStream, last: &str) -> String {
-        let mut text = Vec::new();
-        while !text.ends_with(last.as_bytes()) {
-            assert!(client.read_buf(&mut text).await.unwrap() > 0);
-        }
-        String::from_utf8(text).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_silent_connection_rests_and_goes_on() {
-        let (mut client, far) = tokio::io::duplex(4096);
-        let (shared, shutdown) = (Arc::new(Shared::default()), CancellationToken::new());
-        let mut io = TimedIo::new(far, LIMITS, shared.clone());
-        let all = async {
-            for turn in ["/one", "/two", "/three"] {
-                // Two at once: the second waits in the stream's buffer while the first is answered.
-                ask(&mut client, &["/first", turn]).await;
-                assert!(io.first_bytes().await);
-                let served = converse(io, shared.clone(), &answer, &shutdown);
-                let (rested, text) = tokio::join!(served, answers(&mut client, turn));
-                assert_eq!(text.matches("200 OK").count(), 2);
-                io = rested.unwrap();
-            }
-            drop(client);
-            assert!(!io.first_bytes().await);
-        };
-        tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn no_request_is_lost_whenever_it_comes() {
-        let (mut client, far) = tokio::io::duplex(4096);
-        let served = serve_http1(far, LIMITS, answer, CancellationToken::new());
-        let asked = async {
-            // Around the moment at which the connection begins to rest.
-            for turn in 0..60 {
-                let path = format!("/{turn}");
-                ask(&mut client, &[&path]).await;
-                assert!(answers(&mut client, &path).await.contains("200 OK"));
-                tokio::time::sleep(Duration::from_micros(9_000 + turn * 50)).await;
-            }
-            drop(client);
-        };
-        let both = async { tokio::join!(served, asked) };
-        tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
-    }
-}
+mod tests;

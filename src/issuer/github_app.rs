@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Draw, Failure, Issued, Issuer, Limits, Order,
+    Call, Credential, Draw, Failure, Issued, Issuer, Limits, Narrowed, Next, Order,
     answer::{self, is_bearer, text, unreadable},
     jws,
 };
@@ -78,7 +78,22 @@ static PERMISSIONS: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
 
 impl Issuer for Settings {
     fn limits(&self) -> Limits {
-        Limits { least: Some(LIFE), most: Some(LIFE), revocable: true }
+        Limits {
+            least: Some(LIFE),
+            most: Some(LIFE),
+            revocable: true,
+            scope: Narrowed::Token,
+            resource: Narrowed::Token,
+            life: Narrowed::Never,
+        }
+    }
+
+    fn urls(&self) -> Vec<(&'static str, &str)> {
+        vec![("base_url", &self.base_url)]
+    }
+
+    fn allow_private(&self) -> bool {
+        self.allow_private
     }
 
     fn check(&self, what: &Wanted) -> Result<(), Failure> {
@@ -97,13 +112,38 @@ impl Issuer for Settings {
         &self.env
     }
 
-    fn mint(&self, order: &Order<'_>, credential: &Secret, draw: &Draw) -> Result<Call, Failure> {
+    fn mint<'a>(
+        &'a self,
+        order: Order<'a>,
+        credential: &'a Credential,
+        draw: &Draw,
+    ) -> Result<Next<'a, Issued>, Failure> {
+        let call = self.request(&order, credential.stored()?, draw)?;
+        Ok(Next::call(call, move |answer, draw| self.read(&order, answer, draw).map(Next::Done)))
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        token: &'a Secret,
+        _: &'a Credential,
+        _: &Draw,
+    ) -> Result<Option<Next<'a, bool>>, Failure> {
+        let call = self.call(Method::DELETE, "/installation/token", token.expose(), Bytes::new())?;
+        // 401 is said of a token that works no more.
+        let over = |answer: &Response<Bytes>| {
+            matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED)
+        };
+        Ok(Some(Next::call(call, move |answer, _| Ok(Next::Done(over(answer))))))
+    }
+}
+
+impl Settings {
+    fn request(&self, order: &Order<'_>, key: &Secret, draw: &Draw) -> Result<Call, Failure> {
         let body = json!({ "repositories": repositories(order.what)?.1, "permissions": permissions(order.what)? });
         let now = draw.now_ms.div_euclid(1000);
         let claims =
             json!({ "iss": self.client_id, "iat": now.saturating_sub(BACK), "exp": now.saturating_add(AHEAD) });
-        let jwt =
-            jws::sign(credential.expose(), None, &claims).map_err(|error| Failure::Credential(error.to_string()))?;
+        let jwt = jws::sign(key.expose(), None, &claims).map_err(|error| Failure::Credential(error.to_string()))?;
         let path = format!("/app/installations/{}/access_tokens", self.installation_id);
         self.call(Method::POST, &path, jwt.as_bytes(), body.to_string().into())
     }
@@ -116,22 +156,11 @@ impl Issuer for Settings {
         let token = text(&members, "token").filter(|token| is_bearer(token));
         let token = Secret::take_string(token.ok_or_else(|| unreadable("it holds no token"))?.to_owned());
         match judge(order, &members, draw) {
-            Ok(ends_ms) => Ok(Issued { token, ends_ms }),
+            Ok(ends_ms) => Ok(Issued::token(token, ends_ms)),
             Err(what) => Err(Failure::Answer { what, token: Some(token) }),
         }
     }
 
-    fn revoke(&self, token: &Secret, _: &Secret, _: &Draw) -> Result<Option<Call>, Failure> {
-        self.call(Method::DELETE, "/installation/token", token.expose(), Bytes::new()).map(Some)
-    }
-
-    fn is_revoked(&self, answer: &Response<Bytes>) -> bool {
-        // 401 is said of a token that works no more.
-        matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::UNAUTHORIZED)
-    }
-}
-
-impl Settings {
     fn call(&self, method: Method, path: &str, bearer: &[u8], body: Bytes) -> Result<Call, Failure> {
         let odd = || Failure::Settings("its base_url is no https URL".into());
         let (base, prefix) = super::split_url(self.base_url.trim_end_matches('/')).ok_or_else(odd)?;
@@ -256,7 +285,7 @@ fn judge(order: &Order<'_>, members: &Map<String, Value>, draw: &Draw) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuer::jws::tests::{new_key, verified};
+    use crate::issuer::{jws::tests::{new_key, verified}, tests::nobody};
 
     const DRAW: Draw = Draw { now_ms: 1_700_000_000_000, nonce: [7; 16] };
 
@@ -271,7 +300,7 @@ mod tests {
     }
 
     fn order(what: &Wanted) -> Order<'_> {
-        Order { what, ttl: Duration::from_secs(60) }
+        Order { what, ttl: Duration::from_secs(60), who: nobody() }
     }
 
     fn answer(status: u16, body: &Value) -> Response<Bytes> {
@@ -283,7 +312,7 @@ mod tests {
     fn the_request_names_repositories_and_permissions() {
         let (pem, public) = new_key();
         let what: Wanted = "gh:issues:read,contents:read,contents:write@acme/web,acme/api".parse().unwrap();
-        let call = settings().mint(&order(&what), &Secret::take(pem), &DRAW).unwrap();
+        let call = settings().request(&order(&what), &Secret::take(pem), &DRAW).unwrap();
         assert_eq!(call.base_url, "https://ghe.acme.dev");
         assert_eq!(call.request.uri().path(), "/api/v3/app/installations/42/access_tokens");
         let body: Value = serde_json::from_slice(call.request.body()).unwrap();

@@ -1,31 +1,37 @@
 //! Issuers that mint: what is asked of an issuer's own server, and what its answer is worth.
 //!
-//! Owns, for each kind, the request that mints a token, the reading of the answer, and the request that revokes it.
-//! What was received is compared with what was asked: a wider or a narrower answer is no token, and what came is handed
-//! back to be revoked. Pure: whoever drives it sends the requests, keeps the clock and draws the randomness. Must never
-//! put a credential, a token or a server's free text into an error: such text may repeat what it was sent.
+//! Owns, for each kind, the requests that mint a token, the reading of the answers, and the requests that revoke it: each
+//! answer leads to the next request or to the end ([`Next`]). What was received is compared with what was asked: a wider or
+//! a narrower answer is no token, and what came is handed back to be revoked. Pure: whoever drives it sends the requests,
+//! keeps the clock and draws the randomness. Must never put a credential, a token or a server's free text into an error:
+//! such text may repeat what it was sent.
 
 mod answer;
+mod form;
 pub mod github_app;
 pub mod jws;
 pub mod oauth;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     api::problem::Code,
     error::Error,
+    identity::Device,
     scope::{Scope, Wanted},
     secret::Secret,
 };
 
-/// The settings of an issuer that mints, by kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The settings of an issuer that mints, by kind; the kind's word in the config is the variant's name here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Native {
     /// An OAuth 2.0 authorization server, by its client credentials (RFC 6749 section 4.4).
+    #[serde(rename = "oauth")]
     OAuth(oauth::Settings),
     /// A GitHub App's installation.
     GithubApp(github_app::Settings),
@@ -38,6 +44,19 @@ pub struct Order<'a> {
     pub what: &'a Wanted,
     /// How long the token is wanted for.
     pub ttl: Duration,
+    /// For whom.
+    pub who: &'a Who,
+}
+
+/// For whom a token is: what an issuer is told, so that its own records name more than a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Who {
+    /// The person who answers for the principal.
+    pub owner: String,
+    /// The principal.
+    pub principal: String,
+    /// The task's id.
+    pub task: Option<String>,
 }
 
 /// The moment of a request, and a random value that no other request has.
@@ -49,7 +68,32 @@ pub struct Draw {
     pub nonce: [u8; 16],
 }
 
-/// A request to the issuer's server.
+impl Draw {
+    /// The random value as text, for an assertion's `jti`.
+    pub fn id(&self) -> String {
+        self.nonce.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What a request proves its right with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A credential of the store.
+    Stored,
+    /// The identity of this device: its keys sign, and nothing is kept for the issuer alone.
+    Device,
+}
+
+/// The same with its bytes.
+#[derive(Debug)]
+pub enum Credential {
+    /// A credential of the store.
+    Stored(Secret),
+    /// The identity of this device.
+    Device(Box<Device>),
+}
+
+/// A request to an issuer's server.
 #[derive(Debug)]
 pub struct Call {
     /// The server's URL, without the path.
@@ -60,13 +104,74 @@ pub struct Call {
     pub request: Request<Bytes>,
 }
 
-/// A token that was issued for exactly what was asked.
+/// What comes next. A kind that needs no server is done at once; one that needs several calls goes from each answer to the
+/// next. A failure starts over with the first: nothing that was signed or drawn is sent twice.
+pub enum Next<'a, T> {
+    /// This is sent, and its answer judged.
+    Call(Step<'a, T>),
+    /// The credential was exchanged for this one and may work no more: it is stored before anything else is done, also
+    /// where what follows is a failure. Only for a credential of the store.
+    Rotated {
+        /// The new one.
+        credential: Secret,
+        /// What follows.
+        then: Box<Result<Next<'a, T>, Failure>>,
+    },
+    /// That was all.
+    Done(T),
+}
+
+/// One call, and what its answer leads to.
+pub struct Step<'a, T> {
+    /// The call.
+    pub call: Call,
+    /// Judges the answer; the draw is a new one, and its time that before the call.
+    pub then: Judge<'a, T>,
+}
+
+/// Judges an answer.
+pub type Judge<'a, T> = Box<dyn FnOnce(&Response<Bytes>, &Draw) -> Result<Next<'a, T>, Failure> + 'a>;
+
+impl<'a, T> Next<'a, T> {
+    /// Sends this, and judges the answer by `then`.
+    pub fn call(call: Call, then: impl FnOnce(&Response<Bytes>, &Draw) -> Result<Self, Failure> + 'a) -> Self {
+        Self::Call(Step { call, then: Box::new(then) })
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Next<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(step) => f.debug_tuple("Call").field(&step.call).finish(),
+            Self::Rotated { then, .. } => f.debug_tuple("Rotated").field(then).finish(),
+            Self::Done(what) => f.debug_tuple("Done").field(what).finish(),
+        }
+    }
+}
+
+/// What was issued, for exactly what was asked.
 #[derive(Debug)]
 pub struct Issued {
-    /// The token.
+    /// The token; of several strings that belong together, the one that the others are worth nothing without.
     pub token: Secret,
+    /// The others, by their names: `access_key_id`, `username`.
+    pub parts: BTreeMap<String, Secret>,
     /// When it ends by itself, in milliseconds since 1970 (UTC).
     pub ends_ms: i64,
+    /// What ends it early, where that is not the token itself: an accessor, a lease's id.
+    pub handle: Option<Secret>,
+}
+
+impl Issued {
+    /// One token that is all there is.
+    pub fn token(token: Secret, ends_ms: i64) -> Self {
+        Self { token, parts: BTreeMap::new(), ends_ms, handle: None }
+    }
+
+    /// What it is revoked by.
+    pub fn handle(&self) -> &Secret {
+        self.handle.as_ref().unwrap_or(&self.token)
+    }
 }
 
 /// Why there is no token; each is the next step.
@@ -105,29 +210,86 @@ pub struct Limits {
     pub most: Option<Duration>,
     /// Whether a token can be ended early.
     pub revocable: bool,
+    /// What decides what its tokens may do.
+    pub scope: Narrowed,
+    /// What decides to what they may do it.
+    pub resource: Narrowed,
+    /// What decides how long they live.
+    pub life: Narrowed,
+}
+
+/// Where something about a token is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Narrowed {
+    /// For each token: what was asked for is what it is.
+    Token,
+    /// At the issuer, once, for every token of this configuration.
+    Issuer,
+    /// Nowhere.
+    Never,
 }
 
 /// What every kind can do.
 pub trait Issuer {
-    /// How long its tokens live.
+    /// How long its tokens live, and what narrows them.
     fn limits(&self) -> Limits;
+    /// What it proves its right to tokens with.
+    fn proof(&self) -> Proof {
+        Proof::Stored
+    }
+    /// The servers that it asks, by the setting that names each; the first one mints.
+    fn urls(&self) -> Vec<(&'static str, &str)>;
+    /// Whether they may be on this machine or in this network, also over plain http.
+    fn allow_private(&self) -> bool;
+    /// What is wrong with the settings beyond their form, where something is.
+    fn flaw(&self) -> Option<String> {
+        None
+    }
     /// Whether what is wanted can be said to this issuer at all; found out before anything is sent.
     fn check(&self, what: &Wanted) -> Result<(), Failure>;
     /// The scopes that it has; empty where any scope is passed on as it is.
     fn scopes(&self) -> Vec<Scope>;
-    /// The variables that tools read its token from.
+    /// The variables that tools read its token from; `NAME=PART` for another part of what was issued.
     fn variables(&self) -> &[String];
-    /// The request that mints.
-    fn mint(&self, order: &Order<'_>, credential: &Secret, draw: &Draw) -> Result<Call, Failure>;
-    /// What came of it.
-    fn read(&self, order: &Order<'_>, answer: &Response<Bytes>, draw: &Draw) -> Result<Issued, Failure>;
-    /// The request that ends a token early, where there is one.
-    fn revoke(&self, token: &Secret, credential: &Secret, draw: &Draw) -> Result<Option<Call>, Failure>;
-    /// Whether that answer means that the token works no more.
-    fn is_revoked(&self, answer: &Response<Bytes>) -> bool;
+    /// Mints.
+    fn mint<'a>(
+        &'a self,
+        order: Order<'a>,
+        credential: &'a Credential,
+        draw: &Draw,
+    ) -> Result<Next<'a, Issued>, Failure>;
+    /// Ends what was issued early, by its handle: whether it works no more. `None` where nothing can.
+    fn revoke<'a>(
+        &'a self,
+        handle: &'a Secret,
+        credential: &'a Credential,
+        draw: &Draw,
+    ) -> Result<Option<Next<'a, bool>>, Failure>;
+}
+
+impl Credential {
+    /// The stored one.
+    pub fn stored(&self) -> Result<&Secret, Failure> {
+        match self {
+            Self::Stored(secret) => Ok(secret),
+            Self::Device(_) => Err(Failure::Settings("it needs a credential".into())),
+        }
+    }
+
+    /// The device's identity.
+    pub fn device(&self) -> Result<&Device, Failure> {
+        match self {
+            Self::Device(device) => Ok(device),
+            Self::Stored(_) => Err(Failure::Settings("it is proved by this device's identity, not a credential".into())),
+        }
+    }
 }
 
 impl Native {
+    /// Every kind's word.
+    pub const WORDS: &[&str] = &["oauth", "github-app"];
+
     /// What this kind can do.
     pub fn issuer(&self) -> &dyn Issuer {
         match self {
@@ -144,13 +306,16 @@ impl Native {
         }
     }
 
+    /// Whether this is the word of a kind that mints.
+    pub fn is_word(word: &str) -> bool {
+        Self::WORDS.contains(&word)
+    }
+
     /// The host that mints, for people.
     pub fn host(&self) -> &str {
-        let url = match self {
-            Self::OAuth(settings) => &settings.token_url,
-            Self::GithubApp(settings) => &settings.base_url,
-        };
-        url.split_once("://").map_or(url.as_str(), |(_, rest)| rest.split('/').next().unwrap_or(rest))
+        let urls = self.issuer().urls();
+        let url = urls.first().map_or("", |(_, url)| url);
+        url.split_once("://").map_or(url, |(_, rest)| rest.split('/').next().unwrap_or(rest))
     }
 }
 
@@ -203,7 +368,13 @@ fn split_url(url: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::split_url;
+    use super::{Who, split_url};
+
+    /// An order for nobody in particular.
+    pub(super) fn nobody() -> &'static Who {
+        static NOBODY: Who = Who { owner: String::new(), principal: String::new(), task: None };
+        &NOBODY
+    }
 
     #[test]
     fn a_url_has_a_server_and_a_path() {

@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, Draw, Failure, Issued, Issuer, Limits, Order,
+    Call, Credential, Draw, Failure, Issued, Issuer, Limits, Narrowed, Next, Order,
     answer::{self, LONGEST_MS, is_bearer, text, unreadable},
+    form::Form,
     jws,
 };
 use crate::{
+    policy::RELEASE,
     scope::{Scope, Wanted, any_resource},
     secret::Secret,
 };
@@ -82,7 +84,33 @@ pub enum ClientAuth {
 
 impl Issuer for Settings {
     fn limits(&self) -> Limits {
-        Limits { least: None, most: None, revocable: self.revocation_url.is_some() }
+        Limits {
+            least: None,
+            most: None,
+            revocable: self.revocation_url.is_some(),
+            scope: Narrowed::Token,
+            resource: if self.resource.as_ref().is_some_and(|template| template.contains("{resource}")) {
+                Narrowed::Token
+            } else {
+                Narrowed::Issuer
+            },
+            life: Narrowed::Issuer,
+        }
+    }
+
+    fn urls(&self) -> Vec<(&'static str, &str)> {
+        let revocation = self.revocation_url.iter().map(|url| ("revocation_url", url.as_str()));
+        std::iter::once(("token_url", self.token_url.as_str())).chain(revocation).collect()
+    }
+
+    fn allow_private(&self) -> bool {
+        self.allow_private
+    }
+
+    fn flaw(&self) -> Option<String> {
+        let named = |name: &String| name.parse::<Scope>().is_ok() && name != RELEASE && !name.ends_with('*');
+        let odd = !self.scopes.keys().all(named);
+        odd.then(|| "a name under scopes is no scope; write it like contacts:read".into())
     }
 
     fn check(&self, what: &Wanted) -> Result<(), Failure> {
@@ -98,7 +126,34 @@ impl Issuer for Settings {
         &self.env
     }
 
-    fn mint(&self, order: &Order<'_>, credential: &Secret, draw: &Draw) -> Result<Call, Failure> {
+    fn mint<'a>(
+        &'a self,
+        order: Order<'a>,
+        credential: &'a Credential,
+        draw: &Draw,
+    ) -> Result<Next<'a, Issued>, Failure> {
+        let call = self.request(&order, credential.stored()?, draw)?;
+        Ok(Next::call(call, move |answer, draw| self.read(&order, answer, draw).map(Next::Done)))
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        token: &'a Secret,
+        credential: &'a Credential,
+        draw: &Draw,
+    ) -> Result<Option<Next<'a, bool>>, Failure> {
+        let Some(url) = &self.revocation_url else { return Ok(None) };
+        let mut form = Form::default();
+        form.add("token", token.expose());
+        form.add("token_type_hint", b"access_token");
+        let call = self.call(url, form, credential.stored()?, draw)?;
+        // Also for a token that the server does not know (RFC 7009 section 2.2).
+        Ok(Some(Next::call(call, |answer, _| Ok(Next::Done(answer.status() == StatusCode::OK)))))
+    }
+}
+
+impl Settings {
+    fn request(&self, order: &Order<'_>, credential: &Secret, draw: &Draw) -> Result<Call, Failure> {
         let mut form = Form::default();
         form.add("grant_type", b"client_credentials");
         let scopes = self.server_scopes(order.what)?.join(" ");
@@ -119,26 +174,11 @@ impl Issuer for Settings {
         let token = text(&members, "access_token").filter(|token| is_bearer(token));
         let token = Secret::take_string(token.ok_or_else(|| unreadable("it holds no token"))?.to_owned());
         match self.judge(order, &members, draw) {
-            Ok(ends_ms) => Ok(Issued { token, ends_ms }),
+            Ok(ends_ms) => Ok(Issued::token(token, ends_ms)),
             Err(what) => Err(Failure::Answer { what, token: Some(token) }),
         }
     }
 
-    fn revoke(&self, token: &Secret, credential: &Secret, draw: &Draw) -> Result<Option<Call>, Failure> {
-        let Some(url) = &self.revocation_url else { return Ok(None) };
-        let mut form = Form::default();
-        form.add("token", token.expose());
-        form.add("token_type_hint", b"access_token");
-        self.call(url, form, credential, draw).map(Some)
-    }
-
-    fn is_revoked(&self, answer: &Response<Bytes>) -> bool {
-        // Also for a token that the server does not know (RFC 7009 section 2.2).
-        answer.status() == StatusCode::OK
-    }
-}
-
-impl Settings {
     /// The scopes in the server's words.
     fn server_scopes(&self, what: &Wanted) -> Result<Vec<String>, Failure> {
         let mut all = Vec::new();
@@ -267,7 +307,7 @@ impl Settings {
                 let claims = json!({
                     "iss": self.client_id, "sub": self.client_id,
                     "aud": self.audience.as_ref().unwrap_or(&self.token_url),
-                    "iat": now, "exp": now.saturating_add(ASSERTION_LIFE), "jti": hex(&draw.nonce),
+                    "iat": now, "exp": now.saturating_add(ASSERTION_LIFE), "jti": draw.id(),
                 });
                 let assertion = jws::sign(credential.expose(), self.kid.as_deref(), &claims)
                     .map_err(|error| Failure::Credential(error.to_string()))?;
@@ -290,35 +330,12 @@ impl Settings {
     }
 }
 
-/// A body of `application/x-www-form-urlencoded`.
-#[derive(Default)]
-struct Form(String);
-
-impl Form {
-    fn add(&mut self, name: &str, value: &[u8]) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        self.0.push_str(name);
-        self.0.push('=');
-        self.0.extend(percent_encode(value, NON_ALPHANUMERIC));
-    }
-
-    fn bytes(self) -> Bytes {
-        self.0.into()
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::issuer::jws::tests::{new_key, verified};
+    use crate::issuer::{jws::tests::{new_key, verified}, tests::nobody};
 
     const DRAW: Draw = Draw { now_ms: 1_000_000_500, nonce: [7; 16] };
 
@@ -350,14 +367,14 @@ mod tests {
     }
 
     fn order(what: &Wanted) -> Order<'_> {
-        Order { what, ttl: Duration::from_secs(60) }
+        Order { what, ttl: Duration::from_secs(60), who: nobody() }
     }
 
     #[test]
     fn the_request_says_what_is_asked_and_who_asks() {
         let what: Wanted = "crm:contacts:read,notes:read@acme/web".parse().unwrap();
         let secret = Secret::take(b"s&cret:1".to_vec());
-        let call = settings(ClientAuth::ClientSecretBasic).mint(&order(&what), &secret, &DRAW).unwrap();
+        let call = settings(ClientAuth::ClientSecretBasic).request(&order(&what), &secret, &DRAW).unwrap();
         assert_eq!((call.base_url.as_str(), call.request.uri().path()), ("https://auth.acme.dev", "/oauth/token"));
         let basic = call.request.headers()["authorization"].to_str().unwrap().strip_prefix("Basic ").unwrap();
         assert_eq!(STANDARD.decode(basic).unwrap(), b"my%20app:s%26cret%3A1");
@@ -369,7 +386,7 @@ mod tests {
         );
         assert!(!said.contains_key("client_secret"));
 
-        let said = fields(&settings(ClientAuth::ClientSecretPost).mint(&order(&what), &secret, &DRAW).unwrap());
+        let said = fields(&settings(ClientAuth::ClientSecretPost).request(&order(&what), &secret, &DRAW).unwrap());
         assert_eq!((said["client_id"].as_str(), said["client_secret"].as_str()), ("my app", "s&cret:1"));
     }
 
@@ -377,14 +394,14 @@ mod tests {
     fn an_assertion_is_for_this_server_and_this_minute() {
         let what: Wanted = "crm:contacts:read@a".parse().unwrap();
         let (pem, public) = new_key();
-        let call = settings(ClientAuth::PrivateKeyJwt).mint(&order(&what), &Secret::take(pem), &DRAW).unwrap();
+        let call = settings(ClientAuth::PrivateKeyJwt).request(&order(&what), &Secret::take(pem), &DRAW).unwrap();
         let said = fields(&call);
         let (header, claims) = verified(&said["client_assertion"], &public);
         assert_eq!((&header["kid"], &said["client_assertion_type"]), (&json!("k1"), &ASSERTION_TYPE.to_owned()));
         let wanted = json!({ "iss": "my app", "sub": "my app", "aud": "https://auth.acme.dev/oauth/token",
             "iat": 1_000_000, "exp": 1_000_060, "jti": "07".repeat(16) });
         assert_eq!(claims, wanted);
-        let bad = settings(ClientAuth::PrivateKeyJwt).mint(&order(&what), &Secret::take(b"x".to_vec()), &DRAW);
+        let bad = settings(ClientAuth::PrivateKeyJwt).request(&order(&what), &Secret::take(b"x".to_vec()), &DRAW);
         assert!(matches!(bad, Err(Failure::Credential(_))));
     }
 

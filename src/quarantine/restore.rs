@@ -105,7 +105,9 @@ impl Quarantine {
         let edited = apply(&look.bytes, edits).ok_or_else(|| RestoreError::Changed(names(&item.holes)))?;
         let change = look.change(Print::of(&look.bytes, &[]), Print::of(&edited.bytes, &edited.spans));
         let name = || item.id.clone();
-        self.journal.append(Record::Restore { id: name(), restore: Restore { change, holes } }).map_err(journal_error)?;
+        self.journal
+            .append(Record::Restore { id: name(), restore: Restore { change, holes } })
+            .map_err(journal_error)?;
         let mut in_place = || match may_be_in_place {
             true => self.journal.append(Record::InPlace { id: name() }),
             false => Err(std::io::Error::other("it has several names or is a mount, and its tool wrote it anew")),

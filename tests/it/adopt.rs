@@ -233,7 +233,8 @@ fn every_tool_of_a_home_as_people_have_it() {
     let unproved: BTreeSet<String> = entries
         // One mechanism, which `cursor` proves.
         .filter(|(surface, entry)| {
-            surface.name == "cursor" || !["/args/*", "/command/*", "/url", "Url", "/uri"].iter().any(|end| entry.at.ends_with(end))
+            surface.name == "cursor"
+                || !["/args/*", "/command/*", "/url", "Url", "/uri"].iter().any(|end| entry.at.ends_with(end))
         })
         .filter(|(surface, entry)| match (entry.with, &entry.say) {
             (With::Nothing, Some(say)) => !said.contains(&format!("{} {say}", surface.name)),

@@ -102,12 +102,21 @@ fn a_key_in_the_address_is_filled_in_by_the_bridge_and_a_persons_entry_stays() {
 fn what_the_bridge_cannot_say_stays_and_says_why() {
     let (jo, key) = (Jo::new(), slack());
     for (server, why) in [
-        (format!("\"url\": \"https://h.example/mcp\", \"headers\": {{\"X-Token\": \"{key}\", \"X-Org\": \"7\"}}"), "X-Org"),
+        (
+            format!("\"url\": \"https://h.example/mcp\", \"headers\": {{\"X-Token\": \"{key}\", \"X-Org\": \"7\"}}"),
+            "X-Org",
+        ),
         (format!("\"url\": \"https://h.example/sse\", \"headers\": {{\"X-Token\": \"{key}\"}}"), "HTTP+SSE"),
-        (format!("\"type\": \"sse\", \"url\": \"https://h.example/mcp\", \"headers\": {{\"X-Token\": \"{key}\"}}"), "HTTP+SSE"),
+        (
+            format!("\"type\": \"sse\", \"url\": \"https://h.example/mcp\", \"headers\": {{\"X-Token\": \"{key}\"}}"),
+            "HTTP+SSE",
+        ),
         (format!("\"url\": \"http://h.example/mcp\", \"headers\": {{\"X-Token\": \"{key}\"}}"), "https"),
         (format!("\"url\": \"https://${{env:HOST}}/mcp\", \"headers\": {{\"X-Token\": \"{key}\"}}"), "variable"),
-        (format!("\"url\": \"https://h.example/mcp\", \"command\": \"x\", \"headers\": {{\"X-Token\": \"{key}\"}}"), "stays"),
+        (
+            format!("\"url\": \"https://h.example/mcp\", \"command\": \"x\", \"headers\": {{\"X-Token\": \"{key}\"}}"),
+            "stays",
+        ),
         (format!("\"url\": \"https://h.example/mcp\", \"headers\": {{\"Host\": \"{key}\"}}"), "transport's own"),
     ] {
         let text = format!("{{\"mcpServers\": {{\"s\": {{{server}}}}}}}");
@@ -170,7 +179,9 @@ fn a_file_that_its_tool_wrote_anew_gets_its_key_where_the_replacement_stands() {
     let env = format!("{{ \"SLACK_BOT_TOKEN\": \"{key}\" }}");
     let file = jo.file(
         ".gemini/settings.json",
-        &format!("{{\n  \"mcpServers\": {{ \"one\": {{ \"command\": \"x\", \"args\": [\"a\"], \"env\": {env} }} }}\n}}\n"),
+        &format!(
+            "{{\n  \"mcpServers\": {{ \"one\": {{ \"command\": \"x\", \"args\": [\"a\"], \"env\": {env} }} }}\n}}\n"
+        ),
     );
     jo.run("adopt gemini-cli --yes").ok();
     let adopted = read(&file);

@@ -12,6 +12,7 @@ const PURE: &[&str] = &[
     "clock",
     "detect",
     "helper",
+    "identity",
     "issuer",
     "lease",
     "policy",

@@ -244,6 +244,8 @@ fn nothing_is_handed_out_while_the_disk_is_full() {
     assert_eq!(upstream.count(), sent, "what cannot be recorded is not forwarded");
     let ran = home.run(["--json", "credential", "add", "openai"], &key());
     assert_ne!(ran.code(), 0);
+    home.fails("principal add late --kind agent", 1, "state_unwritable");
+    home.fails("task start late --as bot", 1, "state_unwritable");
     assert!(home.ping() && home.line("status").code() == 0, "it says how it is");
 
     prlimit(pid(&home), Resource::Fsize, old).unwrap();
@@ -251,6 +253,10 @@ fn nothing_is_handed_out_while_the_disk_is_full() {
     assert!(home.works(&before), "what was there still works");
     assert!(home.json("lease list --all")["items"].as_array().unwrap().len() > leases);
     home.does("audit verify");
+    for event in ["principal.add", "task.start"] {
+        let lines = home.does(&format!("--json audit query --event {event}"));
+        assert!(!lines.contains("late"), "on record as done, and it was not: {lines}");
+    }
     let lines = home.does("--json audit query --event gateway.request");
     let allowed = lines.lines().filter(|line| line.contains("\"status\":200")).count();
     assert_eq!(allowed, upstream.count(), "each request that was forwarded is on record: {lines}");

@@ -19,11 +19,7 @@ use super::{
     Args,
 };
 use crate::{
-    api::{
-        List,
-        adopt::Adopted,
-        problem::Code,
-    },
+    api::{List, adopt::Adopted, problem::Code},
     error::{Error, Result},
     surface::{Catalogue, Run, Surface, expand, replace::fits},
 };
@@ -100,8 +96,7 @@ fn render(list: &List<Checked>) -> String {
 
 /// How the tool runs what stands there.
 fn way(surface: &Surface, one: &Adopted) -> Run {
-    let parts: Vec<String> =
-        one.at.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    let parts: Vec<String> = one.at.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
     let here = |entry: &&crate::surface::Replace| {
         fits(&entry.at, &parts).is_some() && (one.with.is_empty() || entry.with.word() == one.with)
     };

@@ -18,7 +18,6 @@ use super::{Issuer, IssuerKind, StoreConfig, duration};
 use crate::{
     api::{grant::AddGrant, problem::Code, route::AddRoute},
     error::{Error, Result},
-    issuer::Native,
     policy::{Approval, bounds::Bound},
 };
 use file::change;
@@ -102,7 +101,9 @@ pub fn add_issuers(path: &Path, issuers: &[(&str, Issuer)]) -> Result<()> {
 
 fn issuer_table(issuer: &Issuer) -> Result<Table> {
     let mut table = Table::new();
-    table.insert("credential", issuer.credential.as_str().into());
+    if let Some(credential) = &issuer.credential {
+        table.insert("credential", credential.as_str().into());
+    }
     table.insert("kind", issuer.kind.word().into());
     match &issuer.kind {
         IssuerKind::Gateway { route, base_url } => {
@@ -113,13 +114,12 @@ fn issuer_table(issuer: &Issuer) -> Result<Table> {
         }
         IssuerKind::Static => {}
         IssuerKind::Native(native) => {
-            let settings = match native {
-                Native::OAuth(settings) => toml::to_string(settings),
-                Native::GithubApp(settings) => toml::to_string(settings),
-            };
-            let settings = settings.ok().and_then(|text| text.parse::<DocumentMut>().ok());
-            let settings = settings.ok_or_else(|| Error::internal("these settings cannot be written"))?;
-            table.insert(native.word(), Item::Table(settings.as_table().clone()));
+            // One table, named after the kind.
+            let settings = toml::to_string(native).ok().and_then(|text| text.parse::<DocumentMut>().ok());
+            let mut settings = settings.ok_or_else(|| Error::internal("these settings cannot be written"))?;
+            if let Some(own) = settings.remove(native.word()) {
+                table.insert(native.word(), own);
+            }
         }
     }
     Ok(table)
@@ -137,7 +137,7 @@ pub fn remove_issuer(path: &Path, name: &str) -> Result<()> {
 pub fn rename_issuer_credential(path: &Path, from: &str, to: &str) -> Result<()> {
     change(path, |doc, config| {
         let Some(table) = doc.get_mut("issuers").and_then(Item::as_table_like_mut) else { return Ok(()) };
-        for (name, _) in config.issuers.iter().filter(|(_, issuer)| issuer.credential == from) {
+        for (name, _) in config.issuers.iter().filter(|(_, issuer)| issuer.credential.as_deref() == Some(from)) {
             if let Some(issuer) = table.get_mut(name).and_then(Item::as_table_like_mut) {
                 set(issuer, "credential", to.into());
             }

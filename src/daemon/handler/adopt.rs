@@ -6,11 +6,7 @@
 mod beside;
 mod entries;
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    rc::Rc,
-};
+use std::{collections::BTreeMap, path::Path, rc::Rc};
 
 use super::{grant, helper, quarantine};
 use crate::{

@@ -239,12 +239,12 @@ fn issuer_for(state: &State, name: &str, route: Option<String>, base_url: Option
             ..AddRoute::default()
         })?;
     }
-    Ok(Some(Issuer { kind: IssuerKind::Gateway { route, base_url }, credential: name.into() }))
+    Ok(Some(Issuer { kind: IssuerKind::Gateway { route, base_url }, credential: Some(name.into()) }))
 }
 
 pub(super) fn issuers_of(state: &State, credential: &str) -> Vec<String> {
     let settings = state.settings();
-    let mine = settings.config.issuers.iter().filter(|(_, issuer)| issuer.credential == credential);
+    let mine = settings.config.issuers.iter().filter(|(_, issuer)| issuer.credential.as_deref() == Some(credential));
     mine.map(|(name, _)| name.clone()).collect()
 }
 

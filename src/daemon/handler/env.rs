@@ -177,8 +177,16 @@ async fn variables(
         for variable in referring().filter(|variable| !place.key_env.contains(variable)) {
             set.insert(variable.clone(), minted.access_token.clone());
         }
-        for name in &place.key_env {
-            if set.insert(name.clone(), minted.access_token.clone()).is_some() {
+        for text in &place.key_env {
+            let (name, part) = text.split_once('=').map_or((text.as_str(), None), |(name, part)| (name, Some(part)));
+            let value = match part {
+                None => &minted.access_token,
+                Some(part) => minted.parts.get(part).ok_or_else(|| {
+                    Error::new(Code::Config, format!("what {issuer} gave has no part {part:?}"))
+                        .hint(format!("look at `env` in [issuers.{issuer}]"))
+                })?,
+            };
+            if set.insert(name.to_owned(), value.clone()).is_some() {
                 return Err(Error::new(
                     Code::InvalidValue,
                     format!("two issuers would both set {name} ({issuer} is one)"),

@@ -6,14 +6,14 @@ use super::{credential, native, new_name, not_found};
 use crate::{
     api::{
         Done, List,
-        issuer::{AddIssuer, Issuer},
+        issuer::{AddIssuer, Issuer, Narrows},
         problem::Code,
     },
     audit::{Decision, Record},
     config::{self, IssuerKind},
     daemon::state::{State, callers::Caller},
     error::{Error, Result},
-    issuer::Native,
+    issuer::Proof,
     policy::RELEASE,
     task::EndReason,
 };
@@ -35,16 +35,18 @@ pub fn show(state: &State, name: &str) -> Result<Issuer> {
 pub fn add(state: &Rc<State>, caller: &Caller, request: AddIssuer) -> Result<Issuer> {
     let identity = state.human_only(caller, "adding an issuer")?;
     new_name("issuer", &request.name)?;
-    let native = match (request.oauth, request.github_app) {
-        (Some(settings), None) => Native::OAuth(settings),
-        (None, Some(settings)) => Native::GithubApp(settings),
-        _ => {
-            return Err(Error::new(Code::InvalidValue, "an issuer has one kind: oauth or github-app")
-                .hint("hallpass issuer add --help"));
+    let native = request.settings;
+    let of = match (native.issuer().proof(), request.credential) {
+        (Proof::Stored, of) => Some(of.unwrap_or_else(|| request.name.clone())),
+        (Proof::Device, None) => None,
+        (Proof::Device, Some(_)) => {
+            return Err(Error::new(Code::InvalidValue, "it is proved by this device's identity, and takes no credential")
+                .hint("hallpass identity show"));
         }
     };
-    let of = request.credential.unwrap_or_else(|| request.name.clone());
-    credential::find(state, &of)?;
+    if let Some(of) = &of {
+        credential::find(state, of)?;
+    }
     state.audit_ready()?;
     let detail = format!("{} at {}", native.word(), native.host());
     let issuer = config::Issuer { kind: IssuerKind::Native(native), credential: of };
@@ -100,6 +102,7 @@ fn wire(state: &State, name: &str, issuer: &config::Issuer) -> Issuer {
         least_seconds: None,
         most_seconds: None,
         revocable: false,
+        narrows: None,
     };
     match &issuer.kind {
         IssuerKind::Static => plain,
@@ -123,6 +126,7 @@ fn wire(state: &State, name: &str, issuer: &config::Issuer) -> Issuer {
                 least_seconds: limits.least.map(|least| least.as_secs()),
                 most_seconds: limits.most.map(|most| most.as_secs()),
                 revocable: limits.revocable,
+                narrows: Some(Narrows { scope: limits.scope, resource: limits.resource, life: limits.life }),
                 ..plain
             }
         }

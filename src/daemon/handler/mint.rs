@@ -1,10 +1,12 @@
-//! `mint`: issues a token, or narrows one.
+//! `mint`: issues a token; `narrow` makes a narrower one of a token that the caller holds.
 //!
 //! The order is fixed: name the caller, decide, wait for a human where the grant says so, look again
 //! (caller, task and grants may have changed meanwhile), write the lease, write the audit record, and
 //! only then hand the token out. A step that fails leaves no token that works.
 
-use std::{rc::Rc, time::Duration};
+mod narrow;
+
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use super::{grant, native, release, rfc3339, task};
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
         State,
         approvals::{Answer, Pending},
         callers::Caller,
-        leases::ShareKey,
+        leases::{Given, ShareKey},
     },
     error::{Error, Result},
     lease::{Lease, Rate},
@@ -32,8 +34,6 @@ use crate::{
     token::{self, Token, TokenHash},
 };
 
-/// How deep tokens may be narrowed.
-const MAX_DEPTH: usize = 8;
 /// The most leases that may hold at once; each is a row and some memory.
 const MAX_LIVE: usize = 100_000;
 /// The longest wait for a human.
@@ -68,7 +68,7 @@ pub async fn mint(state: &Rc<State>, caller: &Caller, request: Mint) -> Result<M
     if let Some(parent) = &request.subject_token {
         let hash = token::check(parent.expose().trim().as_bytes())
             .map_err(|e| Error::new(Code::TokenInvalid, e.to_string()).hint("give the token that is to be narrowed"))?;
-        return narrow(state, caller, &identity, hash, &request);
+        return narrow::narrow(state, caller, &identity, hash, &request);
     }
     let (principal, task) = place(state, &identity, request.task.as_deref())?;
     let order = Order {
@@ -317,9 +317,9 @@ pub(super) fn share_key(order: &Order, terms: &Terms) -> Option<ShareKey> {
 pub(super) fn share(state: &State, order: &Order, terms: &Terms) -> Result<Option<Minted>> {
     let now = sys::now();
     let found = share_key(order, terms).and_then(|key| state.leases.borrow_mut().shared(&key, now));
-    let Some((lease, token)) = found else { return Ok(None) };
+    let Some((lease, given)) = found else { return Ok(None) };
     state.record(record(state, "mint", order).lease(&lease.id).decision(Decision::Allowed).detail("shared"))?;
-    answer(state, &lease, &token, now, true).map(Some)
+    answer(state, &lease, &given, now, true).map(Some)
 }
 
 fn issue(state: &Rc<State>, caller: Option<&Caller>, order: &Order, terms: Terms) -> Result<Minted> {
@@ -350,92 +350,17 @@ fn issue(state: &Rc<State>, caller: Option<&Caller>, order: &Order, terms: Terms
         ended: None,
         upstream: None,
     };
-    let (text, hash) = new_token(state)?;
-    let minted = hand_out(state, caller, order, lease, &text, hash, now)?;
+    let (given, hash) = new_token(state)?;
+    let minted = hand_out(state, caller, order, lease, &given, hash, now)?;
     if let Some(key) = key {
-        state.leases.borrow_mut().share(key, &minted.lease, text);
+        state.leases.borrow_mut().share(key, &minted.lease, given);
     }
     Ok(minted)
 }
 
-/// Narrows a token that the caller holds (RFC 8693): never wider, longer or in another task.
-fn narrow(
-    state: &Rc<State>,
-    caller: &Caller,
-    identity: &Identity,
-    hash: token::TokenHash,
-    request: &Mint,
-) -> Result<Minted> {
-    let now = sys::now();
-    state.audit_ready()?;
-    let parent = {
-        let leases = state.leases.borrow();
-        let live = leases.get(hash).ok_or_else(|| dead_parent("it is not known, or has ended"))?;
-        live.lease.check(now).map_err(|e| dead_parent(&e.to_string()))?;
-        live.lease.clone()
-    };
-    let depth = {
-        let leases = state.leases.borrow();
-        let up = |id: &String| leases.by_id(id).and_then(|live| live.lease.parent.clone());
-        std::iter::successors(parent.parent.clone(), up).take(MAX_DEPTH).count()
-    };
-    if depth + 1 >= MAX_DEPTH {
-        return Err(Error::new(Code::Widening, format!("a token can be narrowed {MAX_DEPTH} times, one from another"))
-            .hint("narrow an earlier one"));
-    }
-    let task = request.task.clone().or_else(|| parent.task.clone());
-    // Whoever holds the token may narrow it; the child is on record under the name of who asked.
-    let principal = if identity.principal == UNKNOWN { parent.principal.clone() } else { identity.principal.clone() };
-    state.not_disabled(&principal)?;
-    let order = Order {
-        principal,
-        task,
-        what: request.what.clone(),
-        ttl: request.ttl_seconds.map(Duration::from_secs),
-        uses: request.uses.or(parent.uses_left),
-        rate: request.rate,
-        wait: None,
-        reason: None,
-    };
-    // No `*` of the parent is the credential itself, as no grant's is.
-    if release::is_asked(&order.what) && order.what.scopes != parent.what.scopes {
-        let error = release::no_scope(&order.what.issuer);
-        return Err(refuse(state, Some(caller), &order, Error { code: Code::Widening, ..error }));
-    }
-    if let Err(widening) = parent.allows_child(&order.what, order.task.as_deref(), order.uses) {
-        let error = Error::new(Code::Widening, widening.to_string()).hint("ask for less, or mint a token of its own");
-        return Err(refuse(state, Some(caller), &order, error));
-    }
-    let left = parent.deadline.remaining(now);
-    let deadline = Deadline::after(now, order.ttl.map_or(left, |ttl| ttl.min(left))).earlier(parent.deadline, now);
-    let lease = Lease {
-        id: token::short_id("lease", state.random()?),
-        task: order.task.clone(),
-        principal: order.principal.clone(),
-        what: order.what.clone(),
-        bounds: parent.bounds.clone(),
-        deadline,
-        uses_left: order.uses,
-        rate: match (parent.rate, order.rate) {
-            (Some(a), Some(b)) => Some(a.stricter(b)),
-            (a, b) => a.or(b),
-        },
-        parent: Some(parent.id.clone()),
-        grants: parent.grants.clone(),
-        ended: None,
-        upstream: None,
-    };
-    let (text, hash) = new_token(state)?;
-    hand_out(state, Some(caller), &order, lease, &text, hash, now)
-}
-
-fn new_token(state: &State) -> Result<(SecretText, TokenHash)> {
+fn new_token(state: &State) -> Result<(Given, TokenHash)> {
     let token = Token::from_entropy(state.random()?);
-    Ok((SecretText::new(token.expose()), token.hash()))
-}
-
-fn dead_parent(why: &str) -> Error {
-    Error::new(Code::TokenRevoked, format!("the token to narrow does not work: {why}")).hint("mint a new one")
+    Ok((Given { token: SecretText::new(token.expose()), parts: BTreeMap::new() }, token.hash()))
 }
 
 /// Writes lease and record; what cannot be recorded is ended again and not handed out.
@@ -444,7 +369,7 @@ pub(super) fn hand_out(
     caller: Option<&Caller>,
     order: &Order,
     lease: Lease,
-    token: &SecretText,
+    given: &Given,
     hash: TokenHash,
     now: Moment,
 ) -> Result<Minted> {
@@ -453,7 +378,7 @@ pub(super) fn hand_out(
         return Err(Error::new(Code::Busy, "too many tokens are live already")
             .hint("let some expire, or end their tasks: `hallpass task list`"));
     }
-    let minted = answer(state, &lease, token, now, false)?;
+    let minted = answer(state, &lease, given, now, false)?;
     state.issue(lease, hash, now)?;
     let recorded = state.record(
         record(state, "mint", order)
@@ -469,7 +394,7 @@ pub(super) fn hand_out(
     Ok(minted)
 }
 
-fn answer(state: &State, lease: &Lease, token: &SecretText, now: Moment, shared: bool) -> Result<Minted> {
+fn answer(state: &State, lease: &Lease, given: &Given, now: Moment, shared: bool) -> Result<Minted> {
     let settings = state.settings();
     let issuer = settings.config.issuers.get(&lease.what.issuer).ok_or_else(|| {
         Error::new(Code::NotFound, format!("there is no issuer {:?} any more", lease.what.issuer))
@@ -482,7 +407,8 @@ fn answer(state: &State, lease: &Lease, token: &SecretText, now: Moment, shared:
         IssuerKind::Static => return Err(release::no_token(&lease.what.issuer)),
     };
     Ok(Minted {
-        access_token: token.clone(),
+        access_token: given.token.clone(),
+        parts: given.parts.clone(),
         token_type: "Bearer".into(),
         issued_token_type: kind.into(),
         expires_in: lease.deadline.remaining(now).as_secs(),

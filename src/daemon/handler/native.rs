@@ -15,17 +15,21 @@ use crate::{
     audit::{Decision, Record},
     clock::Deadline,
     config::{Issuer, IssuerKind},
-    daemon::state::{Call, State, callers::Caller},
+    daemon::state::{Call, State, callers::Caller, leases::Given},
     error::{Error, Result},
-    issuer::{self, Draw, Failure, Issued, Native},
+    identity,
+    issuer::{self, Credential, Draw, Failure, Issued, Native, Next, Proof, Who},
     lease::{Lease, Upstream},
     policy::Terms,
     secret::Secret,
+    store::StoreError,
     sys, token,
 };
 
 /// How often a busy server is asked, at most.
 const TRIES: u32 = 3;
+/// How many calls one token may take, at most.
+const CALLS: u32 = 8;
 /// The longest that a caller is kept waiting for a busy server.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A clock that is further off than this is why a signed request was refused, in milliseconds.
@@ -75,17 +79,18 @@ pub async fn issue(
     {
         return Ok(minted);
     }
-    let store = state.store.borrow().clone();
-    let credential = store.get(&issuer.credential).await?;
-    let issued = match ask(state, &native, order, terms.ttl, &credential).await {
+    let credential = credential(state, &issuer, &native).await?;
+    let issued = match ask(state, &issuer, &native, order, terms.ttl, &credential).await {
         Ok(issued) => issued,
         Err(error) => return Err(refuse(state, caller, order, error)),
     };
-    state.touch_credential(&issuer.credential, sys::now().wall_ms);
+    if let Some(name) = &issuer.credential {
+        state.touch_credential(name, sys::now().wall_ms);
+    }
     let id = token::short_id("lease", state.random()?);
     let kept = keep(state, caller, order, &native, &id, &issued).await;
     if kept.is_err() && native.issuer().limits().revocable {
-        give_back(state, &native, order, &issued.token, &credential).await;
+        give_back(state, &issuer, &native, order, issued.handle(), &credential).await;
     }
     kept
 }
@@ -105,7 +110,7 @@ async fn keep(
 ) -> Result<Minted> {
     let revocable = native.issuer().limits().revocable;
     if revocable {
-        state.hold(id, &order.principal, &order.what.issuer, issued.ends_ms, &issued.token).await?;
+        state.hold(id, &order.principal, &order.what.issuer, issued.ends_ms, issued.handle()).await?;
     }
     // The issuer, and the store, took their time.
     let stands = match caller {
@@ -136,11 +141,15 @@ async fn keep(
             ended: None,
             upstream: Some(Upstream { ends_ms: issued.ends_ms, revocable }),
         };
-        let text = issued.token.expose_str().ok_or_else(|| Error::internal("a token that is no text was let in"))?;
-        let (text, hash) = (SecretText::new(text), token::hash_of(issued.token.expose()));
-        let minted = mint::hand_out(state, caller, order, lease, &text, hash, now)?;
+        let text = |secret: &Secret| {
+            let text = secret.expose_str().ok_or_else(|| Error::internal("a token that is no text was let in"));
+            text.map(SecretText::new)
+        };
+        let parts = issued.parts.iter().map(|(name, part)| Ok((name.clone(), text(part)?))).collect::<Result<_>>()?;
+        let (given, hash) = (Given { token: text(&issued.token)?, parts }, token::hash_of(issued.token.expose()));
+        let minted = mint::hand_out(state, caller, order, lease, &given, hash, now)?;
         if let Some(key) = key {
-            state.leases.borrow_mut().share(key, &minted.lease, text);
+            state.leases.borrow_mut().share(key, &minted.lease, given);
         }
         Ok(minted)
     });
@@ -150,10 +159,37 @@ async fn keep(
     handed
 }
 
+/// What the issuer is asked with.
+async fn credential(state: &State, issuer: &Issuer, native: &Native) -> Result<Credential> {
+    let store = state.store.borrow().clone();
+    match (native.issuer().proof(), &issuer.credential) {
+        (Proof::Stored, Some(name)) => Ok(Credential::Stored(store.get(name).await?)),
+        (Proof::Stored, None) => Err(Error::internal("an issuer without a credential was let in")),
+        (Proof::Device, _) => {
+            let bytes = store.get(identity::NAME).await.map_err(|error| match error {
+                StoreError::NotFound => {
+                    Error::new(Code::NotFound, "this device has no identity yet").hint("hallpass identity init")
+                }
+                error => error.into(),
+            })?;
+            let device = identity::Device::read(&bytes).map_err(|damaged| Error::internal(damaged.to_string()))?;
+            Ok(Credential::Device(Box::new(device)))
+        }
+    }
+}
+
 /// One token from the server, asked again while it is only busy. Times are ours from here on.
-async fn ask(state: &State, native: &Native, order: &Order, ttl: Duration, credential: &Secret) -> Result<Issued> {
+async fn ask(
+    state: &State,
+    issuer: &Issuer,
+    native: &Native,
+    order: &Order,
+    ttl: Duration,
+    credential: &Credential,
+) -> Result<Issued> {
     let (name, host) = (order.what.issuer.as_str(), native.host());
-    let asked = issuer::Order { what: &order.what, ttl };
+    let who = who(state, order);
+    let asked = issuer::Order { what: &order.what, ttl, who: &who };
     let (mut tries, mut set_clock) = (0, false);
     loop {
         if let Some(left) = state.held.resting(name, sys::now().boot_ms) {
@@ -161,12 +197,10 @@ async fn ask(state: &State, native: &Native, order: &Order, ttl: Duration, crede
             return Err(Failure::Later { after: Some(after), status: 429 }.explain(name, host));
         }
         let ahead = state.held.ahead(name);
-        let draw = Draw { now_ms: sys::now().wall_ms.saturating_add(ahead), nonce: state.random()? };
+        let draw = draw(state, name)?;
         let said = |failure: Failure| failure.explain(name, host);
-        let call = native.issuer().mint(&asked, credential, &draw).map_err(said)?;
-        let answer = send(state, name, call).await?;
         tries += 1;
-        match native.issuer().read(&asked, &answer, &draw) {
+        match follow(state, name, issuer, native.issuer().mint(asked, credential, &draw)).await? {
             Ok(issued) => return Ok(Issued { ends_ms: issued.ends_ms.saturating_sub(ahead), ..issued }),
             Err(Failure::Later { after, status }) => {
                 let pause = after.unwrap_or_else(|| jittered(tries, draw.nonce));
@@ -189,13 +223,54 @@ async fn ask(state: &State, native: &Native, order: &Order, ttl: Duration, crede
             }
             Err(Failure::Answer { what, token }) => {
                 if let Some(token) = &token {
-                    give_back(state, native, order, token, credential).await;
+                    give_back(state, issuer, native, order, token, credential).await;
                 }
                 return Err(said(Failure::Answer { what, token: None }));
             }
             Err(failure) => return Err(said(failure)),
         }
     }
+}
+
+/// Goes from call to call to the end, and stores what a credential was exchanged for on the way.
+async fn follow<T>(
+    state: &State,
+    name: &str,
+    issuer: &Issuer,
+    first: std::result::Result<Next<'_, T>, Failure>,
+) -> Result<std::result::Result<T, Failure>> {
+    let (mut next, mut calls) = (first, 0);
+    loop {
+        next = match next {
+            Err(failure) => return Ok(Err(failure)),
+            Ok(Next::Done(what)) => return Ok(Ok(what)),
+            Ok(Next::Rotated { credential, then }) => {
+                let of = issuer.credential.as_ref();
+                let of = of.ok_or_else(|| Error::internal("what was exchanged was no credential"))?;
+                let store = state.store.borrow().clone();
+                store.put(of, credential).await?;
+                *then
+            }
+            Ok(Next::Call(_)) if calls == CALLS => return Err(Error::internal("one token took too many calls")),
+            Ok(Next::Call(step)) => {
+                calls += 1;
+                let draw = draw(state, name)?;
+                let answer = send(state, name, step.call).await?;
+                (step.then)(&answer, &draw)
+            }
+        };
+    }
+}
+
+/// Now, by the issuer's clock.
+fn draw(state: &State, name: &str) -> Result<Draw> {
+    Ok(Draw { now_ms: sys::now().wall_ms.saturating_add(state.held.ahead(name)), nonce: state.random()? })
+}
+
+/// For whom the issuer's own records are to have it.
+fn who(state: &State, order: &Order) -> Who {
+    let owner = state.names.borrow().principal(&order.principal).map(|known| known.owner.clone());
+    Who { owner: owner.unwrap_or_else(sys::user_name), principal: order.principal.clone(), task: order.task.clone() }
 }
 
 /// Sends a request, and learns the server's clock from the answer.
@@ -217,8 +292,15 @@ async fn send(state: &State, name: &str, call: issuer::Call) -> Result<Response<
 }
 
 /// Revokes a token that is not handed out. What cannot be revoked ends by itself; that it came is on record.
-async fn give_back(state: &State, native: &Native, order: &Order, token: &Secret, credential: &Secret) {
-    let revoked = revoke(state, native, &order.what.issuer, token, credential).await;
+async fn give_back(
+    state: &State,
+    issuer: &Issuer,
+    native: &Native,
+    order: &Order,
+    handle: &Secret,
+    credential: &Credential,
+) {
+    let revoked = revoke(state, issuer, native, &order.what.issuer, handle, credential).await;
     let (decision, detail) = match revoked {
         Ok(true) => (Decision::Done, "a token that was not handed out was revoked"),
         Ok(false) | Err(_) => (Decision::Denied, "a token that was not handed out could not be revoked"),
@@ -227,13 +309,18 @@ async fn give_back(state: &State, native: &Native, order: &Order, token: &Secret
 }
 
 /// Whether the token works no more.
-async fn revoke(state: &State, native: &Native, name: &str, token: &Secret, credential: &Secret) -> Result<bool> {
-    let now_ms = sys::now().wall_ms.saturating_add(state.held.ahead(name));
-    let draw = Draw { now_ms, nonce: state.random()? };
-    let call =
-        native.issuer().revoke(token, credential, &draw).map_err(|failure| failure.explain(name, native.host()))?;
-    let Some(call) = call else { return Ok(false) };
-    Ok(native.issuer().is_revoked(&send(state, name, call).await?))
+async fn revoke(
+    state: &State,
+    issuer: &Issuer,
+    native: &Native,
+    name: &str,
+    handle: &Secret,
+    credential: &Credential,
+) -> Result<bool> {
+    let said = |failure: Failure| failure.explain(name, native.host());
+    let draw = draw(state, name)?;
+    let Some(first) = native.issuer().revoke(handle, credential, &draw).map_err(said)? else { return Ok(false) };
+    follow(state, name, issuer, Ok(first)).await?.map_err(said)
 }
 
 /// Ends the token of a lease that is over, at its issuer. `Ok(false)` is to be tried again.
@@ -257,9 +344,8 @@ pub async fn end(state: &State, lease: &str) -> Result<bool> {
         state.record_after(record(Decision::Denied, "the store has lost the key that the token was sealed with"));
         return state.let_go(lease).map(|()| true);
     };
-    let store = state.store.borrow().clone();
-    let credential = store.get(&issuer.credential).await?;
-    if !revoke(state, &native, &held.issuer, &token, &credential).await? {
+    let credential = credential(state, &issuer, &native).await?;
+    if !revoke(state, &issuer, &native, &held.issuer, &token, &credential).await? {
         return Ok(false);
     }
     state.record_after(record(Decision::Done, "revoked"));

@@ -52,10 +52,11 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddPrincipal) -> Result<
         created_ms: sys::now().wall_ms,
         last_seen_ms: None,
     };
-    state.record(
-        Record::new("principal.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&record.name),
-    )?;
+    state.audit_ready()?;
     state.put_principal(record.clone())?;
+    state.record_after(
+        Record::new("principal.add", &identity.principal, identity.kind).decision(Decision::Done).detail(&record.name),
+    );
     Ok(wire(&record))
 }
 
@@ -77,10 +78,11 @@ pub fn enable(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Principa
     let identity = state.human_only(caller, "enabling a principal")?;
     let mut record = find(state, name)?;
     record.disabled = false;
-    state.record(
-        Record::new("principal.enable", &identity.principal, identity.kind).decision(Decision::Done).detail(name),
-    )?;
+    state.audit_ready()?;
     state.put_principal(record.clone())?;
+    state.record_after(
+        Record::new("principal.enable", &identity.principal, identity.kind).decision(Decision::Done).detail(name),
+    );
     Ok(wire(&record))
 }
 

@@ -181,7 +181,7 @@ fn some_of(names: &[String]) -> String {
 /// What follows a take; does only what is missing.
 pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String, u64>) -> Result<()> {
     let settings = state.settings();
-    let served: BTreeSet<&str> = settings.config.issuers.values().map(|issuer| issuer.credential.as_str()).collect();
+    let served: BTreeSet<&str> = settings.config.issuers.values().filter_map(|issuer| issuer.credential.as_deref()).collect();
     let (mut records, mut issuers, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     // The same secret may stand in the file twice.
     for hole in item.holes.iter().filter(|hole| seen.insert(hole.credential.as_str())) {
@@ -210,7 +210,7 @@ pub fn finish(state: &Rc<State>, item: &engine::Item, lengths: &BTreeMap<String,
         records.extend(record);
         if !served.contains(name.as_str()) {
             let kind = route_kind(state, rule::named(&hole.kind).and_then(|rule| rule.route));
-            issuers.push((name.as_str(), Issuer { kind, credential: name.clone() }));
+            issuers.push((name.as_str(), Issuer { kind, credential: Some(name.clone()) }));
         }
     }
     // In one write each: a file may have thousands, and the state's thread serves everybody.

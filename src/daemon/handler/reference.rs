@@ -55,7 +55,7 @@ fn one(state: &State, principal: &str, reference: &Reference, named: &[Wanted]) 
         .config
         .issuers
         .iter()
-        .find(|(_, issuer)| issuer.credential == reference.credential)
+        .find(|(_, issuer)| issuer.credential.as_ref() == Some(&reference.credential))
         .map(|(name, issuer)| (name.clone(), issuer.kind.clone()))
     else {
         let reason = format!("there is no issuer for a credential {credential:?}");

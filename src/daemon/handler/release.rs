@@ -51,7 +51,7 @@ pub fn keep_issuer(state: &Rc<State>, want: &Wanted) -> Result<()> {
     if known || !is_asked(want) || state.names.borrow().credential(&want.issuer).is_none() {
         return Ok(());
     }
-    let issuer = Issuer { kind: IssuerKind::Static, credential: want.issuer.clone() };
+    let issuer = Issuer { kind: IssuerKind::Static, credential: Some(want.issuer.clone()) };
     config::edit::add_issuer(&state.paths.config(), &want.issuer, &issuer)?;
     state.reload()
 }
@@ -89,7 +89,7 @@ pub async fn unattended(state: &Rc<State>, order: &Order, task: &str) -> Result<
 
 /// The value of an issuer's credential. Whether it may go out was decided before.
 pub async fn read(state: &State, issuer: &str) -> Result<Secret> {
-    let credential = state.settings().config.issuers.get(issuer).map(|issuer| issuer.credential.clone());
+    let credential = state.settings().config.issuers.get(issuer).and_then(|issuer| issuer.credential.clone());
     let credential = credential.ok_or_else(|| no_token(issuer))?;
     let store = state.store.borrow().clone();
     Ok(store.get(&credential).await?)

@@ -143,7 +143,7 @@ fn host(state: &State, name: &str, api: &Api, named: Option<&str>) -> Result<Hos
         return Ok(at(named, api.own_host, false));
     }
     let settings = state.settings();
-    let mine = settings.config.issuers.values().filter(|issuer| api.own_host && issuer.credential == name);
+    let mine = settings.config.issuers.values().filter(|issuer| api.own_host && issuer.credential.as_deref() == Some(name));
     let mut own = mine.filter_map(|issuer| {
         let IssuerKind::Gateway { route, base_url } = &issuer.kind else { return None };
         let of_route = settings.catalogue.get(route)?;

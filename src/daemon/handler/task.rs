@@ -124,15 +124,17 @@ pub fn open(state: &Rc<State>, caller: &Caller, identity: &Identity, plan: Plan)
         ended: None,
     };
     let limit = task.limit.iter().flatten().map(Wanted::to_string).collect::<Vec<_>>().join(" ");
-    state.record(
+    // On record once it is open, so that the record is true; and no sooner open than it can be on record.
+    state.audit_ready()?;
+    reaper::open(state, task.clone())?;
+    state.record_after(
         Record::new("task.start", &task.principal, state.kind_of(&task.principal))
             .evidence(Some(&caller.evidence().summary()))
             .task(Some(&task.id))
             .scopes((!limit.is_empty()).then_some(limit))
             .decision(Decision::Done)
             .detail(&task.title),
-    )?;
-    reaper::open(state, task.clone())?;
+    );
     Ok(task)
 }
 

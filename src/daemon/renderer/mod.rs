@@ -5,7 +5,7 @@
 
 mod folder;
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -23,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    api::{problem::Code, render::Render},
+    api::{SecretText, problem::Code, render::Render},
     clock::{Deadline, Moment},
     error::{Error, Result},
     helper::endpoint,
@@ -106,7 +106,9 @@ pub async fn forget_content(state: &State, credential: &str) {
         let Some(mut file) = state.renders.get(&name) else { continue };
         let issuer =
             wanted(state, &file.render).ok().and_then(|want| settings.config.issuers.get(&want.issuer).cloned());
-        if matches!(file.content, Some(Content::Credential)) && issuer.is_some_and(|i| i.credential == credential) {
+        if matches!(file.content, Some(Content::Credential))
+            && issuer.is_some_and(|i| i.credential.as_deref() == Some(credential))
+        {
             file.content = None;
             state.renders.put(file);
             state.renders.changed();
@@ -266,7 +268,7 @@ async fn make(state: &Rc<State>, render: &Render) -> Result<Content> {
         let text = value.expose_str().ok_or_else(|| {
             Error::new(Code::InvalidValue, format!("{} is not text", order.what.issuer)).hint("give another credential")
         })?;
-        let variables = variables(state, render, &order.what.issuer, text, None);
+        let variables = variables(state, render, &order.what.issuer, (text, &BTreeMap::new()), None);
         let values = Values { token: text, base_url: None, expires_at: None, variables: &variables };
         write(state, &render.name, &filled(render, &values)?)?;
         return Ok(Content::Credential);
@@ -282,7 +284,7 @@ async fn make(state: &Rc<State>, render: &Render) -> Result<Content> {
         None => minted.base_url,
     };
     let token = minted.access_token.expose();
-    let variables = variables(state, render, &order.what.issuer, token, base_url.as_deref());
+    let variables = variables(state, render, &order.what.issuer, (token, &minted.parts), base_url.as_deref());
     let values =
         Values { token, base_url: base_url.as_deref(), expires_at: Some(&minted.expires_at), variables: &variables };
     let written = filled(render, &values).and_then(|text| write(state, &render.name, &text));
@@ -313,14 +315,19 @@ fn variables(
     state: &State,
     render: &Render,
     issuer: &str,
-    token: &str,
+    (token, parts): (&str, &BTreeMap<String, SecretText>),
     base_url: Option<&str>,
 ) -> Vec<(String, String)> {
     if let Some(place) = render.helper.as_deref().and_then(|text| endpoint::place(text).ok()) {
         return state.gateway_address().map(|gateway| place.variables(&gateway, token)).unwrap_or_default();
     }
     if let Some((_, native)) = native::of(state, issuer) {
-        return native.issuer().variables().iter().map(|name| (name.clone(), token.to_owned())).collect();
+        let value = |part: &str| parts.get(part).map(|part| part.expose().to_owned());
+        let variable = |said: &String| match said.split_once('=') {
+            Some((name, part)) => Some((name.to_owned(), value(part)?)),
+            None => Some((said.clone(), token.to_owned())),
+        };
+        return native.issuer().variables().iter().filter_map(variable).collect();
     }
     let Ok(route) = super::handler::env::route_of(state, issuer) else { return Vec::new() };
     let keys = route.key_env.iter().map(|name| (name.clone(), token.to_owned()));

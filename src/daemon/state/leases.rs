@@ -5,7 +5,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     rc::{Rc, Weak},
 };
 
@@ -50,7 +50,7 @@ pub struct Live {
 pub struct Leases {
     by_hash: HashMap<TokenHash, Live>,
     by_id: HashMap<String, TokenHash>,
-    shared: HashMap<ShareKey, (String, SecretText)>,
+    shared: HashMap<ShareKey, (String, Given)>,
     /// Ended, and not written down yet: the database would take them for alive at the next start.
     unwritten: Vec<Lease>,
     /// The latest that ended, oldest first.
@@ -64,6 +64,15 @@ pub struct Gone {
     pub why: Unusable,
     /// What it was.
     pub lease: Lease,
+}
+
+/// What is handed out: a token, and what belongs to it.
+#[derive(Clone)]
+pub struct Given {
+    /// The token.
+    pub token: SecretText,
+    /// The issuer's other strings, by name.
+    pub parts: BTreeMap<String, SecretText>,
 }
 
 /// What makes two requests identical.
@@ -145,10 +154,10 @@ impl Leases {
     }
 
     /// The token of an identical earlier request, while it may be shared.
-    pub fn shared(&mut self, key: &ShareKey, now: Moment) -> Option<(Lease, SecretText)> {
-        let (id, token) = self.shared.get(key)?;
+    pub fn shared(&mut self, key: &ShareKey, now: Moment) -> Option<(Lease, Given)> {
+        let (id, given) = self.shared.get(key)?;
         match self.by_id(id) {
-            Some(live) if live.lease.is_shareable(now) => Some((live.lease.clone(), token.clone())),
+            Some(live) if live.lease.is_shareable(now) => Some((live.lease.clone(), given.clone())),
             _ => {
                 self.shared.remove(key);
                 None
@@ -157,8 +166,8 @@ impl Leases {
     }
 
     /// Remembers a token for identical requests to come.
-    pub fn share(&mut self, key: ShareKey, id: &str, token: SecretText) {
-        self.shared.insert(key, (id.to_owned(), token));
+    pub fn share(&mut self, key: ShareKey, id: &str, given: Given) {
+        self.shared.insert(key, (id.to_owned(), given));
     }
 
     fn insert(&mut self, lease: Lease, hash: TokenHash) {

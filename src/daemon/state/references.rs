@@ -125,8 +125,9 @@ impl State {
         // Of each credential that a grant gives anything of, what the grants say. There may be thousands of the others.
         let mut granted: HashMap<&str, Vec<String>> = HashMap::new();
         for grant in &config.grants {
-            if let Some(issuer) = config.issuers.get(&grant.what.issuer) {
-                granted.entry(&issuer.credential).or_default().push(format!("{grant:?}"));
+            let of = config.issuers.get(&grant.what.issuer).and_then(|issuer| issuer.credential.as_deref());
+            if let Some(credential) = of {
+                granted.entry(credential).or_default().push(format!("{grant:?}"));
             }
         }
         let mut folders: BTreeMap<String, DefaultHasher> = BTreeMap::new();

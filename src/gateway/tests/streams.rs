@@ -224,3 +224,41 @@ async fn a_connection_that_says_nothing_costs_little() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn a_body_that_the_client_spoils_is_the_clients_fault() {
+    LocalSet::new()
+        .run_until(async {
+            let bench = Bench::start().await;
+            for (chunks, code) in [
+                ("5\r\nhello\r\nzz\r\n", Code::AmbiguousRequest),
+                ("5;x=y\r\nhello\r\n0\r\n\r\n", Code::AmbiguousRequest),
+            ] {
+                let mut client = bench.connect().await;
+                let head = request(&bench, "POST /t/v1/chat", "Transfer-Encoding: chunked\r\n", 1);
+                client.write_all(format!("{head}{chunks}").as_bytes()).await.unwrap();
+                let (status, head, _) = soon("an answer", read_answer(&mut client, &mut Vec::new())).await.unwrap();
+                assert!(status == 400 && head.contains("connection: close"), "{chunks:?}: {head}");
+                assert_eq!(bench.fake.records.borrow().last().unwrap().1, Some(code));
+                soon("the upstream connection to close", bench.seen.closed.notified()).await;
+            }
+            assert!(bench.seen.requests.borrow().is_empty());
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_small_body_of_a_refused_request_does_not_end_its_connection() {
+    LocalSet::new()
+        .run_until(async {
+            let bench = Bench::start().await;
+            let (mut client, mut rest) = (bench.connect().await, Vec::new());
+            for (line, expected) in [("DELETE /t/admin", 403), ("POST /t/v1/chat", 200)] {
+                let head = request(&bench, line, "Content-Length: 2\r\n", 1);
+                client.write_all(format!("{head}{{}}").as_bytes()).await.unwrap();
+                let (status, head, _) = soon("an answer", read_answer(&mut client, &mut rest)).await.unwrap();
+                assert!(status == expected && !head.contains("connection: close"), "{head}");
+            }
+        })
+        .await;
+}
