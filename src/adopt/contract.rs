@@ -107,7 +107,7 @@ pub fn add(
     let check = words.fill(entry.check.as_deref().unwrap_or_default(), &word)?;
     let principal = tool.principal.unwrap_or(HUMAN).to_owned();
     let stored = Some(SecretText::new(stored));
-    Ok(Step { with: With::Contract, want, principal, check, start, stored, helper, link })
+    Ok(Step { with: With::Contract, want, principal, check, start, stored, helper, link, entry: None })
 }
 
 /// Whether a shell can set a variable of this name.

@@ -5,10 +5,13 @@
 
 mod contract;
 pub mod edit;
+mod file;
 mod hcl;
 mod hunk;
 mod ini;
 pub mod plan;
+mod remote;
+pub mod reverse;
 mod spans;
 mod template;
 mod tree;
@@ -18,5 +21,5 @@ mod written;
 mod yaml;
 
 pub use hunk::hunks;
-pub use plan::{Edit, Outcome, Planned, Secret, Step, Tool, plan};
+pub use plan::{Edit, Entry, Outcome, Planned, Secret, Step, Tool, plan};
 pub use tree::Tree;

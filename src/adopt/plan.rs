@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    contract,
+    contract, file, remote,
     template::Names,
     tree::{Tree, pointer},
     wrap::Wraps,
 };
 use crate::{
-    api::{SecretText, helper::Helper},
+    api::{SecretText, helper::Helper, mcp::AddMcp, render::Render},
     gateway::catalogue::{Auth, Route},
     policy::RELEASE,
     scope::{ScopeSet, Wanted, any_resource},
@@ -37,6 +38,12 @@ pub struct Tool<'a> {
     pub paths: &'a BTreeMap<String, String>,
     /// What is in those files, by the same names.
     pub beside: &'a BTreeMap<String, Tree>,
+    /// Remote MCP servers that hallpass's config has already.
+    pub servers: &'a [AddMcp],
+    /// Rendered files that it has already.
+    pub renders: &'a [Render],
+    /// The folder of those, absolute.
+    pub rendered: &'a str,
 }
 
 /// A secret in the file and what it becomes.
@@ -50,7 +57,7 @@ pub struct Secret<'a> {
 }
 
 /// A change of the file: what stands at the pointer afterwards, or that nothing does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
     /// The place.
     pub at: String,
@@ -88,6 +95,27 @@ pub struct Step {
     pub link: Option<String>,
     /// The program that has to be started through `hallpass exec` from now on.
     pub start: Option<String>,
+    /// What hallpass's config holds for it from now on, and no longer once it is undone.
+    pub entry: Option<Entry>,
+}
+
+/// A table of hallpass's config that a replacement needs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A remote MCP server.
+    Mcp(AddMcp),
+    /// A rendered file.
+    Render(Render),
+}
+
+impl Entry {
+    /// Its kind and its name.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Mcp(server) => format!("mcp:{}", server.name),
+            Self::Render(render) => format!("render:{}", render.name),
+        }
+    }
 }
 
 /// All that is planned for a file.
@@ -144,6 +172,7 @@ fn choose(
     for (entry, stars) in mine.into_iter().chain(others) {
         let tried = match entry.with {
             With::McpWrap => wraps.add(tool, tree, secret, place, &mut planned.edits),
+            With::McpBridge => remote::add(tool, tree, secret, place, entry, &stars, &mut planned.edits),
             With::Contract => contract::add(tool, tree, secret, place, entry, &stars, planned),
             _ => one(tool, tree, secret, place, entry, &stars, &mut planned.edits),
         };
@@ -190,6 +219,13 @@ fn one(
             let (route, _) = secret.route.ok_or("no route can stand in for this key")?;
             wanted(secret.name, scopes(route, &entry.scopes))
         }
+        With::RenderedFile
+            if entry.set.iter().any(|(_, to)| to.as_str().is_some_and(|to| to.contains("{base_url}"))) =>
+        {
+            let (route, _) = secret.route.filter(|_| whole).ok_or("no route can stand in for what stands here")?;
+            wanted(secret.name, scopes(route, &entry.scopes))
+        }
+        With::RenderedFile if text.matches(secret.value).count() == 1 => released(secret.name),
         With::Release if whole => released(secret.name),
         With::Headers => {
             let (name, prefix) = header(secret.route.map(|(route, _)| route)).ok_or("its API takes no header")?;
@@ -207,8 +243,22 @@ fn one(
     let want_text = want.to_string();
     let base_url = secret.route.map(|(_, url)| url).unwrap_or_default();
     let upstream = secret.route.map(|(route, _)| route.base_url.trim_end_matches('/'));
-    let names =
-        Names { hallpass: tool.hallpass, want: &want_text, issuer: secret.name, base_url, rest: "", variable, stars };
+    let principal = tool.principal.unwrap_or(crate::principal::HUMAN).to_owned();
+    let render = match entry.with {
+        With::RenderedFile => Some(file::entry(tool, secret, place, text, entry, &want, &principal)?),
+        _ => None,
+    };
+    let path = render.as_ref().map(|render| format!("{}/{}", tool.rendered, render.name)).unwrap_or_default();
+    let names = Names {
+        hallpass: tool.hallpass,
+        want: &want_text,
+        issuer: secret.name,
+        base_url,
+        rest: "",
+        variable,
+        entry: &path,
+        stars,
+    };
     for place in &entry.unless {
         let place = names.pointer(place);
         if tree.get(&place).is_some() {
@@ -230,19 +280,25 @@ fn one(
     {
         return Err(format!("nothing tells the tool where the gateway's {} is", route.name));
     }
-    let to = entry.value.as_deref().map(|text| Value::String(names.text(text)));
-    own.push(Edit { at, to });
+    let to = entry.value.as_deref().map(|to| match render.is_some() && entry.file.is_none() {
+        true => text.replacen(secret.value, &names.text(to), 1),
+        false => names.text(to),
+    });
+    own.push(Edit { at, to: to.map(Value::String) });
     edits.append(&mut own);
-    let principal = tool.principal.unwrap_or(crate::principal::HUMAN).to_owned();
     let call = match entry.with {
         With::Headers => "{hallpass} helper headers{as} --want {want}",
-        With::Release => "{hallpass} helper keyring{as} --want {want} get {issuer} {issuer}",
+        With::Release => "{hallpass} helper key{as} --want {want}",
         With::Exec => "{hallpass} exec --no-project --task check{as} --grant {want} -- true",
-        With::Helper | With::McpWrap | With::Contract | With::Nothing => "{hallpass} mint {want}{as}",
+        With::RenderedFile => file::CHECK,
+        With::Helper | With::McpWrap | With::McpBridge | With::Contract | With::Nothing => "{hallpass} mint {want}{as}",
     };
+    let call = call.replace("{name}", render.as_ref().map_or("", |render| &render.name));
     let check = names.text(&call.replace("{as}", &claim(&principal)));
     let start = entry.start.clone();
-    Ok(Step { with: entry.with, want, principal, check, start, stored: None, helper: None, link: None })
+    let entry_of = render.map(Entry::Render);
+    let with = entry.with;
+    Ok(Step { with, want, principal, check, start, stored: None, helper: None, link: None, entry: entry_of })
 }
 
 /// One thing that is written besides: nothing where it stands there already.

@@ -19,6 +19,8 @@ pub struct Names<'a> {
     pub rest: &'a str,
     /// The variable that the API's clients read their key from.
     pub variable: &'a str,
+    /// The rendered file, or the name of the server in hallpass's config.
+    pub entry: &'a str,
     /// What each `*` of the place stood for.
     pub stars: &'a [String],
 }
@@ -41,7 +43,8 @@ impl Names<'_> {
         let program = if text == "{hallpass}" { self.hallpass.to_owned() } else { word(self.hallpass) };
         let text = text.replace("{want}", self.want).replace("{issuer}", self.issuer);
         let text = text.replace("{base_url}", self.base_url).replace("{rest}", self.rest);
-        text.replace("{variable}", self.variable).replace("{hallpass}", &program)
+        let text = text.replace("{variable}", self.variable).replace("{entry}", self.entry);
+        text.replace("{hallpass}", &program)
     }
 
     /// A pointer with `{1}` and the like.
@@ -77,6 +80,7 @@ mod tests {
             base_url: "u",
             rest: "/v1",
             variable: "V",
+            entry: "/r/f",
             stars: &stars,
         };
         let filled =
@@ -86,6 +90,7 @@ mod tests {
             json!({"command": "/o p/hallpass", "args": ["mint", "a:b"], "s": "'/o p/hallpass' mint a:b"})
         );
         assert_eq!(names.text("{base_url}{rest} ${{ secrets.{variable} }}"), "u/v1 ${{ secrets.V }}");
+        assert_eq!(names.text("{file:{entry}}"), "{file:/r/f}");
         assert_eq!(names.pointer("/p/{1}/q"), "/p/x~1y/q");
     }
 }

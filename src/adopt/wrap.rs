@@ -81,7 +81,7 @@ impl Wraps {
         let check = format!("env {set} {program} exec --task check{claim} --grant {want} -- true");
         edits.push(Edit { at: place, to: Some(Value::String(reference)) });
         let with = With::McpWrap;
-        Ok(Step { with, want, principal, check, start: None, stored: None, helper: None, link: None })
+        Ok(Step { with, want, principal, check, start: None, stored: None, helper: None, link: None, entry: None })
     }
 
     /// The new command lines.
@@ -125,14 +125,14 @@ impl Wraps {
 }
 
 /// What the server is called: its member, or what it says of itself where it stands in a list.
-fn name(tree: &Tree, server: &[String]) -> String {
+pub(super) fn name(tree: &Tree, server: &[String]) -> String {
     let own = server.last().cloned().unwrap_or_default();
     let said = tree.get(&format!("{}/name", pointer(server))).and_then(Value::as_str);
     said.filter(|_| own.bytes().all(|byte| byte.is_ascii_digit())).map_or(own, ToOwned::to_owned)
 }
 
 /// The principal of a server that nothing else names.
-fn mcp_name(server: &str) -> String {
+pub(super) fn mcp_name(server: &str) -> String {
     let named = format!("mcp-{}", server.to_ascii_lowercase().replace(' ', "-"));
     if is_name(&named) { named } else { "mcp-server".into() }
 }

@@ -129,7 +129,7 @@ fn insert(text: &str, map: &Node, entries: &[(String, Range<usize>, Node)], key:
 
 fn remove(text: &str, map: &Node, entries: &[(String, Range<usize>, Node)], index: usize) -> Option<String> {
     let (_, key, node) = entries.get(index)?;
-    let Kind::Text(_, style) = &node.kind else { return None };
+    let Kind::Text(_, style) = &node.kind else { return remove_below(text, map, entries, index) };
     if node.marked || matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
         return None;
     }
@@ -155,6 +155,39 @@ fn remove(text: &str, map: &Node, entries: &[(String, Range<usize>, Node)], inde
         // Behind `- `: the next key comes up, where nothing but blanks stands between.
         (_, Some(next)) if text.get(end..next)?.trim().is_empty() => cut(key.start..next),
         _ => None,
+    }
+}
+
+/// Takes out a key with all that stands below it, each on lines of its own.
+fn remove_below(text: &str, map: &Node, entries: &[(String, Range<usize>, Node)], index: usize) -> Option<String> {
+    let (_, key, node) = entries.get(index)?;
+    if text.get(map.span.start..)?.starts_with('{') || entries.len() == 1 || is_marked(node) {
+        return None;
+    }
+    let (line, _) = line_of(text, key.start)?;
+    let (_, end) = line_of(text, last(node))?;
+    let alone = text.get(line..key.start)?.trim().is_empty();
+    let before_next = entries.get(index + 1).is_none_or(|(_, key, _)| end <= key.start);
+    (alone && before_next).then(|| Some(format!("{}{}", text.get(..line)?, text.get(end..)?)))?
+}
+
+/// Whether others may refer to it or to what is below it.
+fn is_marked(node: &Node) -> bool {
+    let below = match &node.kind {
+        Kind::Map(entries) => entries.iter().any(|(_, _, node)| is_marked(node)),
+        Kind::List(items) => items.iter().any(is_marked),
+        Kind::Text(_, style) => matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
+        Kind::Alias => true,
+    };
+    node.marked || below
+}
+
+/// Where its last text ends: a block ends where the next thing begins, behind comments that are not its own.
+fn last(node: &Node) -> usize {
+    match &node.kind {
+        Kind::Map(entries) => entries.last().map_or(node.span.end, |(_, _, node)| last(node)),
+        Kind::List(items) => items.last().map_or(node.span.end, last),
+        Kind::Text(..) | Kind::Alias => node.span.end,
     }
 }
 
@@ -292,6 +325,13 @@ mod tests {
             assert!(old.contains(from), "{from}");
             assert_eq!(change(old, at, to).unwrap(), old.replacen(from, into, 1), "{at}");
         }
+        let nested = "s:\n  one:\n    uri: u\n    headers:\n      A: b # why\n      # none\n    # next\n    on: true\n";
+        assert_eq!(
+            change(nested, "/s/one/headers", None).unwrap(),
+            nested.replace("    headers:\n      A: b # why\n", "")
+        );
+        assert_eq!(change("a: 1\nh: {b: c}\n", "/h", None).unwrap(), "a: 1\n");
+        assert_eq!(change("a: 1\nh:\n  b: &x c\n", "/h", None), None);
         for at in ["/z", "/m/7/key", "/m/0/name/x"] {
             assert_eq!(change(old, at, Some(json!("x"))), None, "{at}");
         }

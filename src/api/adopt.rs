@@ -60,7 +60,8 @@ pub struct Place {
     pub kind: String,
     /// The credential that it becomes.
     pub credential: String,
-    /// What replaces it: `helper`, `headers`, `mcp-wrap`, `exec`, `release` or `contract`; nothing where it stays.
+    /// What replaces it: `helper`, `headers`, `mcp-wrap`, `mcp-bridge`, `rendered-file`, `exec`,
+    /// `release` or `contract`; nothing where it stays.
     pub with: Option<String>,
     /// What the tool may then have: `ISSUER:SCOPES`. The scope `release` is the credential itself.
     pub want: Option<String>,
@@ -91,6 +92,8 @@ pub struct Adopted {
     pub want: String,
     /// A shell command that asks as the tool does; empty where another place has it.
     pub check: String,
+    /// What replaced the key; empty for what was adopted by an earlier version.
+    pub with: String,
 }
 
 /// `POST /v1/adopt/undo`: every file as it was.

@@ -1,10 +1,10 @@
 //! `hallpass adopt`: assistants and tools ask hallpass instead of holding a key; `--undo` puts everything back.
 
+mod check;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -21,11 +21,8 @@ use crate::{
     },
     error::{Error, Result},
     scan::places::existing,
-    surface::{Catalogue, Os, Scope, Surface, expand},
+    surface::{Catalogue, Os, Scope, Surface, With, expand},
 };
-
-/// How long a helper may take in `--check`: the shortest time that a tool gives one.
-const LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -55,7 +52,7 @@ pub fn run(cx: &Context, args: Args) -> Result<u8> {
         return undo(cx, &catalogue, &args);
     }
     if args.check {
-        return check(cx, &args);
+        return check::run(cx, &catalogue, &args);
     }
     let program =
         std::env::current_exe().map_err(|e| Error::new(Code::Io, format!("this program has no path: {e}")))?;
@@ -215,6 +212,13 @@ fn render(list: &List<AdoptedFile>, with_diff: bool) -> String {
             ));
         }
     }
+    let rendered = list.items.iter().flat_map(|file| &file.places);
+    let rendered = rendered.filter_map(|place| place.with.as_deref()).any(|with| with == With::RenderedFile.word());
+    if rendered {
+        let note =
+            "a rendered file is there while the daemon runs: `hallpass service install` starts it with your session";
+        stays.push_str(&format!("\n{} {note}", styled(YELLOW, "!")));
+    }
     let links: String = links.into_iter().map(|link| format!("\n{} becomes a link to hallpass", safe(link))).collect();
     format!("{}{}{links}{stays}{more}", rows.render("no key that a tool could ask for instead"), starts(list))
 }
@@ -300,87 +304,4 @@ fn undo(cx: &Context, catalogue: &Catalogue, args: &Args) -> Result<u8> {
         )
     })?;
     Ok(u8::from(done.items.iter().any(|one| one.error.is_some())))
-}
-
-fn check(cx: &Context, args: &Args) -> Result<u8> {
-    let adopted: List<Adopted> = cx.client()?.get("/v1/adopt")?;
-    let catalogue = Catalogue::built_in()?;
-    let asks = adopted.items.into_iter().filter(|one| !one.check.is_empty());
-    let chosen = asks.filter(|one| args.what.is_empty() || args.what.contains(&one.tool));
-    let checked: Vec<serde_json::Value> = chosen
-        .map(|one| {
-            let surface = catalogue.get(&one.tool);
-            let error = surface.map(|surface| ask(surface, &one)).and_then(Result::err);
-            let reloads = surface.and_then(|surface| surface.file_of(&one.path)).is_some_and(|file| file.reloads == Some(true));
-            serde_json::json!({ "tool": one.tool, "restart": !reloads, "path": one.path, "at": one.at, "want": one.want, "error": error.map(|e| e.detail) })
-        })
-        .collect();
-    let failed = checked.iter().any(|one| !one["error"].is_null());
-    cx.show(&List { items: checked }, |list| {
-        let text = |one: &serde_json::Value, name: &str| safe(one[name].as_str().unwrap_or_default());
-        let lines = list.items.iter().map(|one| {
-            let what = format!(
-                "{} {} {} asks for {}",
-                text(one, "tool"),
-                text(one, "path"),
-                text(one, "at"),
-                text(one, "want")
-            );
-            if one["error"].is_null() {
-                format!("{} {what}", styled(GREEN, "✓"))
-            } else {
-                format!("{} {what}: {}", styled(RED, "✗"), text(one, "error"))
-            }
-        });
-        let mut lines: Vec<String> = lines.collect();
-        let restart: BTreeSet<String> =
-            list.items.iter().filter(|one| one["restart"] == true).map(|one| text(one, "tool")).collect();
-        if !restart.is_empty() {
-            let names = restart.into_iter().collect::<Vec<_>>().join(", ");
-            lines.push(styled(DIM, &format!("what was running while it was adopted has to be restarted: {names}")));
-        }
-        if lines.is_empty() { "nothing was adopted".into() } else { lines.join("\n") }
-    })?;
-    Ok(u8::from(failed))
-}
-
-/// Asks as the tool does: by a shell, with its environment, in another folder, in its time. What comes out is not read.
-fn ask(surface: &Surface, adopted: &Adopted) -> Result<()> {
-    let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", &adopted.check])
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    if surface.scrubs.iter().any(|name| name == "*") {
-        let kept = surface.keeps.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        command.env_clear().envs(kept);
-    } else {
-        for name in &surface.scrubs {
-            command.env_remove(name);
-        }
-    }
-    let io = |e: std::io::Error| Error::new(Code::Io, format!("its helper could not be run: {e}"));
-    let mut child = command.spawn().map_err(io)?;
-    let end = Instant::now() + LIMIT;
-    let status = loop {
-        match child.try_wait().map_err(io)? {
-            Some(status) => break status,
-            None if Instant::now() >= end => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(Error::new(Code::Io, format!("its helper did not answer in {} s", LIMIT.as_secs())));
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    if status.success() {
-        return Ok(());
-    }
-    let mut said = String::new();
-    if let Some(mut from) = child.stderr.take() {
-        let _ = std::io::Read::read_to_string(&mut std::io::Read::take(&mut from, 4096), &mut said);
-    }
-    Err(Error::new(Code::Denied, said.trim().to_owned()))
 }

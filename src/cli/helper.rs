@@ -57,7 +57,7 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct Add {
-    /// git, docker, aws, azure, gcp, kubectl, cargo, bazel, terraform, go, keyring, npm, headers, or * for any
+    /// git, docker, aws, azure, gcp, kubectl, cargo, bazel, terraform, go, keyring, npm, headers, key, proxy, or * for any
     tool: String,
     /// What it asks for: https://github.com/acme/*, profile:NAME, audience:NAME, cluster:URL, resource:URL
     url: String,

@@ -1,5 +1,7 @@
 //! `hallpass mcp`: remote MCP servers without a key in the client's config, and a server to ask through.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
+
 use clap::{Args, Subcommand};
 
 use super::{
@@ -72,7 +74,7 @@ pub enum Verb {
 pub struct Add {
     /// What to call it
     name: String,
-    /// Its address: https, or http on this machine
+    /// Its address: https, or http on this machine; {} in it is where a credential goes that is part of the URL
     url: String,
     /// What it is sent: ISSUER:release is the credential itself, other scopes are a token through the gateway.
     /// Nothing is sent where this is left out
@@ -174,16 +176,22 @@ fn bridge_to(cx: &Context, name: &str) -> Result<u8> {
         want: server.want,
         place: own.place(),
         rule,
+        address: Some(own.clone()).filter(Endpoint::has_place),
         through_gateway: endpoint.is_some(),
     };
     let source = Source::new(paths, asked);
+    let own_end = |end: BorrowedFd<'_>| {
+        end.try_clone_to_owned().map_err(|e| Error::new(Code::Io, format!("standard input or output is closed: {e}")))
+    };
     let setup = bridge::Setup {
         name: name.to_owned(),
         endpoint: endpoint.unwrap_or(own),
         source,
+        input: own_end(std::io::stdin().as_fd())?,
+        output: own_end(std::io::stdout().as_fd())?,
         write: |line| output::raw(line).is_ok() && !output::is_closed(),
         say: |text| output::note(&safe(text)),
     };
-    bridge::run(setup, std::io::stdin())?;
+    bridge::run(setup)?;
     Ok(0)
 }

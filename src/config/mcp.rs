@@ -67,6 +67,13 @@ pub(super) fn check(
                 return Err(place.error(header.span(), "a key belongs to a credential; {} is its place here"));
             }
         }
+        let alone = |want: &Wanted| want.scopes.iter().any(|scope| scope.to_string() == RELEASE);
+        if endpoint.has_place() && (header.is_some() || !read.as_ref().is_some_and(alone)) {
+            let why = format!(
+                "what goes into a URL is the credential itself, and nothing goes into a header then: want = \"ISSUER:{RELEASE}\""
+            );
+            return Err(place.error(url.span(), &why));
+        }
         if let (Some(text), Some(read)) = (&want, &read) {
             let released = read.scopes.iter().any(|scope| scope.to_string() == RELEASE);
             if released && read.scopes.len() > 1 {
@@ -117,6 +124,7 @@ mod tests {
             ("linear:release", "linear:release,a", ":3:8: want:", "credential itself"),
             ("Authorization:", "Host:", ":4:10: header:", "cannot carry"),
             ("{}", "x", ":4:10: header:", "one place"),
+            ("app/mcp", "app/{}", ":2:7: url:", "nothing goes into a header"),
             ("header", "haeder", ":4:1:", "did you mean `header`"),
         ] {
             let text = whole.replacen(from, to, 1);

@@ -46,19 +46,26 @@ fn get(call: &Call<'_>, daemon: &mut dyn Daemon) -> Result<Output> {
             "Expiration": given.expires_at,
         })));
     }
-    let (id, secret) = pair(&profile, given.username.as_deref(), given.secret.expose())?;
-    Ok(Output::json(&json!({ "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret })))
+    let (id, secret, session) = parts(&profile, given.username.as_deref(), given.secret.expose())?;
+    let mut answer = json!({ "Version": 1, "AccessKeyId": id, "SecretAccessKey": secret });
+    if let (Some(session), Some(members)) = (session, answer.as_object_mut()) {
+        members.insert("SessionToken".into(), session.into());
+    }
+    Ok(Output::json(&answer))
 }
 
 /// The answer to an SDK that asked over HTTP.
 pub(super) fn container(profile: &str, given: &Handed<'_>) -> Result<Zeroizing<String>> {
-    let native = !given.parts.is_empty();
-    let (id, secret) = if native { keys(given.parts, profile)? } else { pair(profile, given.username, given.secret)? };
-    let token = if native { given.secret } else { "" };
+    let (id, secret, token) = if given.parts.is_empty() {
+        parts(profile, given.username, given.secret)?
+    } else {
+        let (id, secret) = keys(given.parts, profile)?;
+        (id, secret, Some(given.secret))
+    };
     let expires = jiff::Timestamp::from_second(given.expires_ms.div_euclid(1000))
         .map_err(|_| Error::internal("a lease ends at no time that can be written"))?;
-    let answer =
-        json!({ "AccessKeyId": id, "SecretAccessKey": secret, "Token": token, "Expiration": expires.to_string() });
+    let answer = json!({ "AccessKeyId": id, "SecretAccessKey": secret, "Token": token.unwrap_or_default(),
+        "Expiration": expires.to_string() });
     Ok(Zeroizing::new(answer.to_string()))
 }
 
@@ -76,15 +83,20 @@ fn keys<'a>(parts: &'a BTreeMap<String, SecretText>, issuer: &str) -> Result<(&'
     })
 }
 
-/// Id and secret. A credential may be `KEY_ID:SECRET` as a whole.
-fn pair<'a>(profile: &str, username: Option<&'a str>, secret: &'a str) -> Result<(&'a str, &'a str)> {
-    match (username, secret.split_once(':')) {
-        (Some(id), _) => Ok((id, secret)),
-        (None, Some(both)) => Ok(both),
-        (None, None) => Err(Error::new(Code::InvalidValue, "AWS needs the access key's id too").hint(format!(
-            "give the [[helper]] for profile:{profile} its `username`, or keep the credential as KEY_ID:SECRET"
-        ))),
-    }
+/// Id, secret and session token. A credential may be `KEY_ID:SECRET` as a whole, or `KEY_ID:SECRET:SESSION_TOKEN` for
+/// what AWS gave for a while (Claude Code's `awsCredentialExport` takes nothing else).
+fn parts<'a>(profile: &str, username: Option<&'a str>, secret: &'a str) -> Result<(&'a str, &'a str, Option<&'a str>)> {
+    let session = |rest: &'a str| rest.split_once(':').map_or((rest, None), |(secret, token)| (secret, Some(token)));
+    let (id, (secret, token)) = match (username, secret.split_once(':')) {
+        (Some(id), _) => (id, session(secret)),
+        (None, Some((id, rest))) => (id, session(rest)),
+        (None, None) => {
+            return Err(Error::new(Code::InvalidValue, "AWS needs the access key's id too").hint(format!(
+                "give the [[helper]] for profile:{profile} its `username`, or keep the credential as KEY_ID:SECRET"
+            )));
+        }
+    };
+    Ok((id, secret, token.filter(|token| !token.is_empty())))
 }
 
 #[cfg(test)]
@@ -118,6 +130,10 @@ mod tests {
         whole.says =
             whole.says.map(|given| crate::api::helper::HelperAnswer { secret: SecretText::new("ID:S3CRET"), ..given });
         assert_eq!(whole.run(Tool::Aws, &[], b"").out.as_str(), says);
+        let lent = "{\"AccessKeyId\":\"ID\",\"SecretAccessKey\":\"S\",\"SessionToken\":\"T/+=\",\"Version\":1}\n";
+        whole.says =
+            whole.says.map(|given| crate::api::helper::HelperAnswer { secret: SecretText::new("ID:S:T/+="), ..given });
+        assert_eq!(whole.run(Tool::Aws, &[], b"").out.as_str(), lent);
         for mut fake in [Fake::token(), Fake::error(Code::NotFound), Fake::error(Code::DaemonUnavailable)] {
             let output = fake.run(Tool::Aws, &[], b"");
             assert!(output.code == 1 && output.out.is_empty() && output.say.is_some());
@@ -132,6 +148,8 @@ mod tests {
         let says = r#"{"AccessKeyId":"ID","Expiration":"2026-01-02T03:04:05Z","SecretAccessKey":"S","Token":""}"#;
         assert_eq!(container("work", &given(Some("ID"), "S")).unwrap().as_str(), says);
         assert_eq!(container("work", &given(None, "ID:S")).unwrap().as_str(), says);
+        let lent = container("work", &given(None, "ID:S:T")).unwrap();
+        assert!(lent.contains(r#""SecretAccessKey":"S","Token":"T""#), "{}", lent.as_str());
         assert!(container("work", &given(None, "S")).unwrap_err().hint.unwrap().contains("profile:work"));
         let parts = [("access_key_id", "ASIA"), ("secret_access_key", "K")];
         let parts = parts.map(|(name, text)| (name.to_owned(), SecretText::new(text))).into();

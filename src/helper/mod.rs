@@ -14,10 +14,12 @@ mod gcp;
 mod git;
 mod go;
 mod headers;
+mod key;
 mod keyring;
 mod kubectl;
 pub mod matching;
 mod npm;
+mod proxy;
 mod terraform;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -65,6 +67,10 @@ pub enum Tool {
     Keyring,
     /// One JSON object of HTTP headers.
     Headers,
+    /// The credential itself on one line.
+    Key,
+    /// The value of a `Proxy-Authorization` header.
+    Proxy,
     /// Azure's managed identity, which is asked over HTTP only.
     Azure,
     /// pnpm's `tokenHelper`.
@@ -72,7 +78,7 @@ pub enum Tool {
 }
 
 /// Every tool, its word, and the program's name it looks for where it has one.
-const TOOLS: [(Tool, &str, Option<&str>); 13] = [
+const TOOLS: [(Tool, &str, Option<&str>); 15] = [
     (Tool::Git, "git", Some("git-credential-hallpass")),
     (Tool::Docker, "docker", Some("docker-credential-hallpass")),
     (Tool::Aws, "aws", None),
@@ -84,6 +90,8 @@ const TOOLS: [(Tool, &str, Option<&str>); 13] = [
     (Tool::Go, "go", None),
     (Tool::Keyring, "keyring", None),
     (Tool::Headers, "headers", None),
+    (Tool::Key, "key", None),
+    (Tool::Proxy, "proxy", None),
     (Tool::Azure, "azure", None),
     (Tool::Npm, "npm", None),
 ];
@@ -132,7 +140,7 @@ impl Tool {
 
     /// Whether the tool speaks to many hosts, each of which must get its own and nothing else.
     pub fn has_places(self) -> bool {
-        !matches!(self, Self::Aws | Self::Azure | Self::Gcp | Self::Kubectl | Self::Headers)
+        !matches!(self, Self::Aws | Self::Azure | Self::Gcp | Self::Kubectl | Self::Headers | Self::Key | Self::Proxy)
     }
 
     /// Whether these arguments come with something on standard input. What is not read is left: a tool's own standard
@@ -242,6 +250,8 @@ pub fn answer(tool: Tool, call: &Call<'_>, daemon: &mut dyn Daemon) -> Output {
         Tool::Keyring => keyring::answer(call, daemon),
         Tool::Headers => headers::answer(call, daemon),
         Tool::Npm => npm::answer(call, daemon),
+        Tool::Key => key::answer(call, daemon),
+        Tool::Proxy => proxy::answer(call, daemon),
     }
 }
 

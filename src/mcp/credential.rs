@@ -10,10 +10,14 @@ use std::{
 };
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use tokio::sync::Mutex;
 
-use super::{challenge::Challenge, endpoint::HeaderRule, task::OwnTask};
+use super::{
+    challenge::Challenge,
+    endpoint::{Endpoint, HeaderRule},
+    task::OwnTask,
+};
 use crate::{
     api::{
         Done,
@@ -41,6 +45,8 @@ pub struct Fresh {
     pub header: Option<(HeaderName, HeaderValue)>,
     /// The lease, where the token is bound to a key: each request needs a proof then.
     bound: Option<String>,
+    /// The address, where the credential is a part of it.
+    pub address: Option<Uri>,
     number: u64,
 }
 
@@ -52,6 +58,7 @@ pub struct Source {
     claim: String,
     place: String,
     rule: Option<HeaderRule>,
+    address: Option<Endpoint>,
     through_gateway: bool,
     kept: Mutex<Kept>,
 }
@@ -76,6 +83,8 @@ pub struct Asked {
     pub place: String,
     /// The config's header.
     pub rule: Option<HeaderRule>,
+    /// The server's address, where that has the credential's place.
+    pub address: Option<Endpoint>,
     /// Whether requests go to the gateway.
     pub through_gateway: bool,
 }
@@ -83,8 +92,8 @@ pub struct Asked {
 impl Source {
     /// Nothing is asked yet.
     pub fn new(paths: Paths, asked: Asked) -> Self {
-        let Asked { server, claim, want, place, rule, through_gateway } = asked;
-        let source = Self { paths, server, claim, place, rule, through_gateway, kept: Mutex::default() };
+        let Asked { server, claim, want, place, rule, address, through_gateway } = asked;
+        let source = Self { paths, server, claim, place, rule, address, through_gateway, kept: Mutex::default() };
         Self { kept: Mutex::new(source.kept_for(want)), ..source }
     }
 
@@ -228,12 +237,30 @@ impl Source {
         let answer = tokio::task::spawn_blocking(move || question.ask());
         let answer = answer.await.map_err(|_| Error::internal("the question to the daemon broke off"))??;
         kept.number += 1;
-        let (header, life) = self.header_of(&want, &answer)?;
         let bound = answer.header.as_ref().is_some_and(|header| header.prefix == "DPoP ");
         let bound = answer.lease.clone().filter(|_| bound);
-        let fresh = Fresh { header: Some(header), bound, number: kept.number };
+        let number = kept.number;
+        let (fresh, life) = match &self.address {
+            Some(address) => {
+                let address = Some(self.filled(address, &answer)?);
+                (Fresh { header: None, bound: None, address, number }, HOLD)
+            }
+            None => {
+                let (header, life) = self.header_of(&want, &answer)?;
+                (Fresh { header: Some(header), bound, address: None, number }, life)
+            }
+        };
         kept.held = Some((fresh.clone(), Instant::now() + life));
         Ok(fresh)
+    }
+
+    /// The address with the credential in it.
+    fn filled(&self, address: &Endpoint, answer: &HelperAnswer) -> Result<Uri> {
+        let secret = answer.secret.expose().trim_end_matches(['\r', '\n']);
+        address.fill(secret).ok_or_else(|| {
+            Error::new(Code::InvalidValue, format!("{} does not fit into a URL", answer.issuer))
+                .hint(format!("hallpass credential rotate {}", answer.issuer))
+        })
     }
 
     /// The header, and how long it may be used.

@@ -4,7 +4,10 @@
 
 use http::{HeaderName, HeaderValue, Uri, uri::Scheme};
 
-/// A remote server's address that was read and accepted.
+/// Where the credential goes, in a header or an address.
+pub const PLACE: &str = "{}";
+
+/// A remote server's address that was read and accepted. It may have one place for the credential, in its path or query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     uri: Uri,
@@ -25,6 +28,9 @@ pub enum Odd {
     /// It can be read on the way.
     #[error("this must be https: plain http is for this machine only")]
     Clear,
+    /// It has more than one place for the credential.
+    #[error("a URL here has at most one place for the credential, {{}}")]
+    Places,
     /// It is no header's line.
     #[error("this must be a header with one place for the credential, like \"Authorization: Bearer {{}}\"")]
     Header,
@@ -41,6 +47,9 @@ impl Endpoint {
     pub fn parse(text: &str) -> Result<Self, Odd> {
         if text.contains('#') {
             return Err(Odd::Fragment);
+        }
+        if text.matches(PLACE).count() > 1 {
+            return Err(Odd::Places);
         }
         let uri: Uri = text.parse().map_err(|_| Odd::Url)?;
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(Odd::Url) };
@@ -67,9 +76,29 @@ impl Endpoint {
         &self.uri
     }
 
-    /// Scheme, host, port and path: what a credential is for.
+    /// Scheme, host, port and path: what a credential is for. A path that holds the credential ends before it.
     pub fn place(&self) -> String {
-        format!("{}{}", self.origin(), self.uri.path())
+        let path = self.uri.path();
+        let end = path.find(PLACE).and_then(|at| path.get(..at)?.rfind('/')).map_or(path.len(), |slash| slash + 1);
+        format!("{}{}", self.origin(), path.get(..end).unwrap_or(path))
+    }
+
+    /// Whether the credential is a part of it.
+    pub fn has_place(&self) -> bool {
+        self.uri.path_and_query().is_some_and(|rest| rest.as_str().contains(PLACE))
+    }
+
+    /// The address with this credential in its place; nothing where it would be another address then.
+    pub fn fill(&self, secret: &str) -> Option<Uri> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%+=:@!$'()*,;".contains(&byte);
+        let rest = self.uri.path_and_query()?.as_str();
+        if secret.is_empty() || !secret.bytes().all(plain) {
+            return None;
+        }
+        let rest = zeroize::Zeroizing::new(rest.replacen(PLACE, secret, 1));
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(rest.parse().ok()?);
+        Uri::from_parts(parts).ok()
     }
 
     /// Scheme, host and port.
@@ -121,9 +150,9 @@ impl HeaderRule {
     /// It is no header, has not exactly one `{}`, or is a header that is not free.
     pub fn parse(text: &str) -> Result<Self, Odd> {
         let (name, value) = text.split_once(':').ok_or(Odd::Header)?;
-        let (before, after) = value.trim().split_once("{}").ok_or(Odd::Header)?;
+        let (before, after) = value.trim().split_once(PLACE).ok_or(Odd::Header)?;
         let plain = |text: &str| text.bytes().all(|byte| (b' '..0x7f).contains(&byte));
-        if after.contains("{}") || !plain(before) || !plain(after) {
+        if after.contains(PLACE) || !plain(before) || !plain(after) {
             return Err(Odd::Header);
         }
         let name: HeaderName = name.trim().parse().map_err(|_| Odd::Header)?;
@@ -193,6 +222,23 @@ mod tests {
         assert_eq!(at("https://h/v1", "https://h/v1/").as_deref(), Some(""));
         for base in ["https://h/v", "https://h:8443/v1", "http://localhost/v1", "https://h.evil/v1"] {
             assert_eq!(at("https://h/v1/mcp", base), None, "{base}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_hold_the_credential_and_stays_the_same_address() {
+        let at = |text: &str| Endpoint::parse(text).unwrap();
+        let query = at("https://h/mcp?key={}&x=1");
+        assert!(query.has_place() && !at("https://h/mcp").has_place());
+        assert_eq!(query.fill("a.B-9").unwrap(), "https://h/mcp?key=a.B-9&x=1");
+        assert_eq!(at("https://h/s/{}/mcp").fill("k").unwrap(), "https://h/s/k/mcp");
+        assert_eq!((query.place(), at("https://h/s/x{}/mcp").place()), ("https://h/mcp".into(), "https://h/s/".into()));
+        for odd in ["", "a&b", "a/b", "a#b", "a b", "a\nb", "é"] {
+            assert_eq!(query.fill(odd), None, "{odd}");
+        }
+        assert_eq!(Endpoint::parse("https://h/{}?k={}"), Err(Odd::Places));
+        for odd in ["https://{}/mcp", "https://h{}/mcp", "{}://h"] {
+            assert!(Endpoint::parse(odd).is_err(), "{odd}");
         }
     }
 

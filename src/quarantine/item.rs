@@ -45,6 +45,18 @@ pub struct Adopted {
     /// The file was not there before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub made: bool,
+    /// How it asks: the catalogue's word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub with: String,
+    /// The entry of hallpass's config that it needs, as `mcp:NAME` or `render:NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// That entry was not there before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub entry_made: bool,
+    /// The places that were changed, and what stands there now. What stood there is kept behind the secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<(String, Option<serde_json::Value>)>,
 }
 
 /// One secret that was taken out.

@@ -8,12 +8,13 @@ use super::{
     error::{RestoreError, TakeError},
     item::{Hole, Item, Restore},
     journal::{Record, Step},
-    place::Place,
+    place::{Look, Place},
     raw_name,
     reference::stands_at,
     take::journal_error,
     write::{self, WriteError},
 };
+use crate::secret::Secret;
 
 /// What a restore did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +37,7 @@ impl Quarantine {
     /// The file is as it was, but for [`TakeError::Unfinished`].
     pub fn restore(&mut self, id: &str) -> Result<Restored, RestoreError> {
         self.settle();
-        let entry = self.journal.entries.get(id).ok_or(RestoreError::NoSuchItem)?;
-        if entry.step != Step::Taken {
-            // What is open cannot be settled now: most likely the vault is locked.
-            return Err(TakeError::Locked.into());
-        }
-        let item = entry.item.clone();
-        let place = Place::at(item.target.clone())?;
-        let look = place.look()?;
-        let raw = self.vault.get(&raw_name(id))?;
+        let (item, place, look, raw) = self.taken(id)?;
         let exact = item.change.after.fits(&look.bytes);
         let (there, without_place) = if exact {
             (item.holes.iter().enumerate().map(|(index, hole)| (index, hole.new_span())).collect(), Vec::new())
@@ -60,14 +53,66 @@ impl Quarantine {
         for (index, span) in there {
             edits.push((span, raw_of(&item.holes, index, raw.expose()).ok_or_else(wrong_length)?));
         }
+        self.put_back(&item, &place, &look, (filled, true), edits)?;
+        Ok(Restored { item, exact, without_place })
+    }
+
+    /// Puts the secrets of an item back by other edits than those that took them out: the file was written anew since.
+    /// `thought` is given the file as it is and what was kept behind the secrets, and says what becomes of which bytes.
+    ///
+    /// # Errors
+    /// As [`Self::restore`]; nothing is touched where `thought` has no answer.
+    pub fn restore_by(
+        &mut self,
+        id: &str,
+        thought: impl FnOnce(&Item, &[u8], &[u8]) -> Option<Vec<(Range<usize>, Vec<u8>)>>,
+    ) -> Result<Restored, RestoreError> {
+        self.settle();
+        let (item, place, look, raw) = self.taken(id)?;
+        let held: usize = item.holes.iter().map(|hole| hole.old_span().len()).sum();
+        let kept = raw.expose().get(held..).filter(|kept| !kept.is_empty());
+        let changed = || RestoreError::Changed(names(&item.holes));
+        let new = kept.and_then(|kept| thought(&item, &look.bytes, kept)).ok_or_else(changed)?;
+        let new: Vec<_> = new.into_iter().map(|(span, text)| (span, zeroize::Zeroizing::new(text))).collect();
+        let edits = new.iter().map(|(span, text)| (span.clone(), text.as_slice())).collect();
+        // From the journal such edits could not be finished in a file that is half written.
+        self.put_back(&item, &place, &look, ((0..item.holes.len()).collect(), false), edits)?;
+        Ok(Restored { item, exact: false, without_place: Vec::new() })
+    }
+
+    /// An item that is in quarantine, its file as it is, and what the vault has of it.
+    fn taken(&self, id: &str) -> Result<(Item, Place, Look, Secret), RestoreError> {
+        let entry = self.journal.entries.get(id).ok_or(RestoreError::NoSuchItem)?;
+        if entry.step != Step::Taken {
+            // What is open cannot be settled now: most likely the vault is locked.
+            return Err(TakeError::Locked.into());
+        }
+        let item = entry.item.clone();
+        let place = Place::at(item.target.clone())?;
+        let look = place.look()?;
+        let raw = self.vault.get(&raw_name(id))?;
+        Ok((item, place, look, raw))
+    }
+
+    fn put_back(
+        &mut self,
+        item: &Item,
+        place: &Place,
+        look: &Look,
+        (holes, may_be_in_place): (Vec<usize>, bool),
+        edits: Vec<(Range<usize>, &[u8])>,
+    ) -> Result<(), RestoreError> {
         let edited = apply(&look.bytes, edits).ok_or_else(|| RestoreError::Changed(names(&item.holes)))?;
         let change = look.change(Print::of(&look.bytes, &[]), Print::of(&edited.bytes, &edited.spans));
-        let name = || id.to_owned();
+        let name = || item.id.clone();
         self.journal
-            .append(Record::Restore { id: name(), restore: Restore { change, holes: filled } })
+            .append(Record::Restore { id: name(), restore: Restore { change, holes } })
             .map_err(journal_error)?;
-        let mut in_place = || self.journal.append(Record::InPlace { id: name() });
-        match write::replace(&place, id, &look, &edited.bytes, &mut in_place) {
+        let mut in_place = || match may_be_in_place {
+            true => self.journal.append(Record::InPlace { id: name() }),
+            false => Err(std::io::Error::other("it has several names or is a mount, and its tool wrote it anew")),
+        };
+        match write::replace(place, &item.id, look, &edited.bytes, &mut in_place) {
             Ok(()) => {}
             Err(WriteError::Before(error)) => {
                 // Where even this fails, the next call finds out from the file.
@@ -78,8 +123,8 @@ impl Quarantine {
         }
         let finished = self.journal.append(Record::Restored { id: name() });
         finished.map_err(|error| TakeError::Unfinished { doing: "writing the journal", error })?;
-        self.forget(id);
-        Ok(Restored { item, exact, without_place })
+        self.forget(&item.id);
+        Ok(())
     }
 }
 

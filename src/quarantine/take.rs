@@ -35,6 +35,8 @@ pub struct Take {
     /// What is adopted by it. The replaced spans are then parts of the file and not values: only that the
     /// file still parses is checked here.
     pub adopted: Option<Adopted>,
+    /// What else is kept in the vault for the way back, behind the bytes as they stood; it may be empty.
+    pub kept: Secret,
 }
 
 /// One secret and what is put in its place.
@@ -149,12 +151,14 @@ impl Quarantine {
     /// Puts the values and the bytes as they stood into the vault, and reads them back.
     fn put(&self, id: &str, take: &Take, look: &Look) -> Result<(), TakeError> {
         // Room for all of it: a vector that grows leaves its old memory as it is.
-        let mut raw = Vec::with_capacity(take.replacements.iter().map(|one| one.span.len()).sum());
+        let room = take.replacements.iter().map(|one| one.span.len()).sum::<usize>() + take.kept.len();
+        let mut raw = Vec::with_capacity(room);
         let mut values: BTreeMap<String, Secret> = BTreeMap::new();
         for replacement in &take.replacements {
             raw.extend_from_slice(look.bytes.get(replacement.span.clone()).unwrap_or_default());
             values.insert(replacement.credential.clone(), replacement.value.clone());
         }
+        raw.extend_from_slice(take.kept.expose());
         values.insert(raw_name(id), Secret::take(raw));
         let mut new = Vec::new();
         for (name, value) in values {

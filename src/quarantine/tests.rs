@@ -86,7 +86,13 @@ fn take_of(path: &Path, bytes: &[u8], values: &[(&str, &str)]) -> Take {
         }
     }
     replacements.sort_by_key(|replacement| replacement.span.start);
-    Take { path: path.into(), replacements, expected: Expected::of(bytes), adopted: None }
+    Take {
+        path: path.into(),
+        replacements,
+        expected: Expected::of(bytes),
+        adopted: None,
+        kept: Secret::take(Vec::new()),
+    }
 }
 
 #[test]
@@ -244,7 +250,13 @@ fn ten_thousand_secrets_go_at_once() {
             fingerprint: String::new(),
         });
     }
-    let take = Take { path: path.clone(), replacements, expected: Expected::of(old.as_bytes()), adopted: None };
+    let take = Take {
+        path: path.clone(),
+        replacements,
+        expected: Expected::of(old.as_bytes()),
+        adopted: None,
+        kept: Secret::take(Vec::new()),
+    };
     let item = home.take_this(&take).unwrap();
     assert_eq!(item.holes.len(), 10_000);
     let text = fs::read_to_string(&path).unwrap();

@@ -9,7 +9,7 @@ pub mod replace;
 
 pub use expand::{Os, expand};
 pub use kept::{is_config_folder, is_project_config, is_project_config_name};
-pub use replace::{Replace, With};
+pub use replace::{Replace, Run, With};
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub struct Surface {
     /// How its configuration names a variable or a file instead of a value.
     #[serde(default)]
     pub variables: Vec<String>,
-    /// Variables that its children do not get; `*` is all but `keeps`.
+    /// Variables that its children do not get, in any case of letters, with `*` for any text; `*` is all but `keeps`.
     #[serde(default)]
     pub scrubs: Vec<String>,
     /// What `*` leaves.
@@ -203,6 +203,17 @@ impl Catalogue {
 }
 
 impl Surface {
+    /// Whether the programs that it starts do not get this variable.
+    pub fn hides(&self, variable: &str) -> bool {
+        let kept = self.keeps.iter().any(|name| name == variable);
+        let upper = variable.to_uppercase();
+        let is = |pattern: &String| match pattern.strip_prefix('*').and_then(|rest| rest.strip_suffix('*')) {
+            Some(inner) => upper.contains(inner),
+            None => pattern == "*" || kept::fits(pattern, &upper),
+        };
+        !kept && self.scrubs.iter().any(is)
+    }
+
     /// Which of its files this one is, by the name.
     pub fn file_of(&self, path: &str) -> Option<&File> {
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();

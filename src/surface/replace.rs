@@ -3,6 +3,8 @@
 //! Owns their schema, and which place of a file an entry is about. Facts only: whether an entry fits a file as it is,
 //! and what it comes to there, is `adopt`'s.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -55,6 +57,31 @@ pub struct Replace {
     pub link: Option<String>,
     /// For `contract`: a shell command that asks as the tool does. What is filled in is one word each.
     pub check: Option<String>,
+    /// For `mcp-bridge`: what a server of this client's on stdio looks like; `command` and `args` where nothing is said.
+    #[serde(default)]
+    pub shape: BTreeMap<String, Value>,
+    /// For `rendered-file`: the file's text, in which `{member}` is the place's last part and `{text}` what stands there
+    /// with the token for the key. The token alone where nothing is said.
+    pub file: Option<String>,
+    /// How the tool runs what is written.
+    #[serde(default)]
+    pub run: Run,
+}
+
+/// How a tool runs a program that its configuration names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// How long it waits for the answer, in seconds; not known, or no limit, where nothing is said.
+    pub seconds: Option<u64>,
+    /// The folder that it runs in, as a path of the catalogue.
+    pub folder: Option<String>,
+    /// It gets the whole environment, whatever the surface scrubs.
+    #[serde(default)]
+    pub inherits: bool,
+    /// Variables that it gets besides.
+    #[serde(default)]
+    pub adds: BTreeMap<String, String>,
 }
 
 /// How a key stands in its place.
@@ -124,6 +151,10 @@ pub enum With {
     Headers,
     /// A stdio MCP server that is started through `hallpass exec`.
     McpWrap,
+    /// A remote MCP server that is reached through `hallpass mcp bridge`.
+    McpBridge,
+    /// A file that the daemon keeps filled.
+    RenderedFile,
     /// The tool's own way to ask a program, which gives the credential itself for this place and no other.
     Contract,
     /// The tool itself is started through `hallpass exec`: a gateway token in the environment, the gateway's address
@@ -141,6 +172,8 @@ impl With {
             Self::Release => "release",
             Self::Headers => "headers",
             Self::McpWrap => "mcp-wrap",
+            Self::McpBridge => "mcp-bridge",
+            Self::RenderedFile => "rendered-file",
             Self::Contract => "contract",
             Self::Exec => "exec",
             Self::Nothing => "nothing",

@@ -17,6 +17,7 @@ pub mod mounts;
 pub mod peer;
 pub mod process;
 mod random;
+pub mod ready;
 pub mod tree;
 mod user;
 

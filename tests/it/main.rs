@@ -12,6 +12,7 @@
 
 mod adopt;
 mod adopt_registries;
+mod adopt_remote;
 mod adopt_tools;
 mod api;
 mod approve;

@@ -25,6 +25,8 @@ pub struct Remote {
 pub struct Seen {
     /// GET, POST or DELETE.
     pub verb: String,
+    /// What it asked for: path and query.
+    pub target: String,
     /// The headers, names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
@@ -179,6 +181,11 @@ impl Remote {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Whether every request was for this.
+    pub fn asked(&self, target: &str) -> bool {
+        self.seen().iter().all(|seen| seen.target == target)
+    }
+
     /// Those with this method of JSON-RPC.
     pub fn calls(&self, method: &str) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| seen.method() == method).collect()
@@ -203,7 +210,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
             line => lines.push(line.to_owned()),
         }
     }
-    let verb = lines.first()?.split(' ').next()?.to_owned();
+    let mut first = lines.first()?.split(' ').map(str::to_owned);
+    let (verb, target) = (first.next()?, first.next()?);
     let headers: Vec<(String, String)> = lines[1..]
         .iter()
         .filter_map(|line| line.split_once(": "))
@@ -212,7 +220,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
-    Some(Seen { verb, headers, body })
+    Some(Seen { verb, target, headers, body })
 }
 
 /// What is wrong with a request.

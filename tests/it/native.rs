@@ -129,6 +129,25 @@ fn exec_gives_the_token_a_variable_and_the_task_takes_it_along() {
 }
 
 #[test]
+fn a_rendered_file_holds_the_issuers_own_token_and_the_one_before_is_revoked() {
+    let server = Server::start(6, None, |_| None);
+    let (home, _) = started(&server, &revocable(&server));
+    let path = home.does("render add crm crm:a --as bot --format env");
+    let held = || std::fs::read_to_string(&path).unwrap().trim_end().strip_prefix("CRM_TOKEN=").unwrap().to_owned();
+    let first = held();
+    assert!(first.starts_with("at-"), "{first}");
+    assert_eq!(home.json("render show crm")["state"], "ready");
+    wait_until("it is renewed before it ends", || held() != first);
+    wait_until("the one before is revoked", || server.is_revoked(&first));
+    assert!(!server.is_revoked(&held()));
+    let last = held();
+    home.does("render remove crm");
+    wait_until("the last one is revoked", || server.is_revoked(&last));
+    let audit = home.does("--json audit query --event mint");
+    assert!(audit.contains("\"bot\"") && !audit.contains(&first), "{audit}");
+}
+
+#[test]
 fn what_is_not_exactly_what_was_asked_is_revoked_and_not_handed_out() {
     for scope in ["a sudo", "b", ""] {
         let server = Server::start(3600, Some(scope), |_| None);

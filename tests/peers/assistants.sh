@@ -167,7 +167,6 @@ gemini() {
   of_servers gemini-cli "Gemini CLI" "$HOME/.gemini/settings.json" mcpServers env \
     env GEMINI_CLI_TRUST_WORKSPACE=true "$modules/.bin/gemini" mcp list
   gemini_model
-  # Last: what it leaves has no way back, and a later --undo would say so again.
   flattened "Gemini CLI" gemini-cli "$HOME/.gemini/settings.json" "$modules/.bin/gemini"
 }
 qwen() {

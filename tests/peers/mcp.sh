@@ -63,7 +63,38 @@ inspect "bridge strict" --method tools/call --tool-name peer_ping | grep -q pong
 [ "$(jq -s 'map(.key_ok) | all' "$work/mcp.record")" = true ] || fail "a request came without the key"
 ok "a server that wants a key: $(wc -l <"$work/mcp.record") requests, each with it"
 
-# 3. Our own server: the inspector sees the tools, asks, and gets a handle.
+# 3. The same over TLS with a certificate of a local authority, which this system is told of; without that, nothing is sent.
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=hallpass test" -addext basicConstraints=critical,CA:TRUE \
+  -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -subj "/CN=localhost" -keyout "$work/tls.key" -out "$work/tls.csr" 2>/dev/null
+printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' >"$work/tls.ext"
+openssl x509 -req -in "$work/tls.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 -extfile "$work/tls.ext" \
+  -out "$work/tls.pem" 2>/dev/null
+python3 "$here/mcp_tls.py" "$work/tls.pem" "$work/tls.key" "$(cat "$work/mcp.port")" "$work/tls.port" &
+pids="$pids $!"
+wait_for "TLS" test -s "$work/tls.port"
+hallpass mcp add tls "https://localhost:$(cat "$work/tls.port")/mcp" --want strict:release >/dev/null || fail "mcp add tls"
+grant mcp-tls strict:release
+hello='{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}'
+: >"$work/mcp.record"
+{ echo "$hello"; sleep 2; } | "$HALLPASS" mcp bridge tls >"$work/out" 2>&1
+{ grep -q "certificate" "$work/out" && [ ! -s "$work/mcp.record" ]; } || fail "TLS, unknown authority: $(cat "$work/out")"
+{ echo "$hello"; sleep 2; } | SSL_CERT_FILE="$work/ca.pem" "$HALLPASS" mcp bridge tls >"$work/out" 2>&1
+grep -q serverInfo "$work/out" || fail "TLS: $(cat "$work/out")"
+[ "$(jq -s 'length > 0 and (map(.key_ok) | all)' "$work/mcp.record")" = true ] || fail "TLS: a request came without the key"
+ok "over TLS: with the authority's certificate, and nothing is sent without it"
+
+# 4. The older transport (HTTP+SSE) is not spoken, and said so.
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+PORT=$port "$node22" "$modules/@modelcontextprotocol/server-everything/dist/index.js" sse >"$work/sse.log" 2>&1 &
+pids="$pids $!"
+wait_for "server-everything, sse" grep -qi "running on port\|listening on port" "$work/sse.log"
+hallpass mcp add old "http://127.0.0.1:$port/sse" >/dev/null || fail "mcp add old"
+{ echo "$hello"; sleep 1; } | "$HALLPASS" mcp bridge old >"$work/out" 2>&1
+grep -q "2024-11-05) is not spoken" "$work/out" || fail "the older transport: $(cat "$work/out")"
+ok "the older transport: an error that says so"
+
+# 5. Our own server: the inspector sees the tools, asks, and gets a handle.
 printf %s "$key_openai" | hallpass credential add openai --base-url "$upstream" >/dev/null || fail "credential add openai"
 hallpass principal add peer-test --kind agent >/dev/null || fail "principal add"
 grant peer-test openai:chat

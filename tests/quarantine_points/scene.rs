@@ -88,7 +88,13 @@ pub fn take_of(path: &Path, bytes: &[u8]) -> Take {
         }
     }
     replacements.sort_by_key(|replacement| replacement.span.start);
-    Take { path: path.to_owned(), replacements, expected: Expected::of(bytes), adopted: None }
+    Take {
+        path: path.to_owned(),
+        replacements,
+        expected: Expected::of(bytes),
+        adopted: None,
+        kept: Secret::take(Vec::new()),
+    }
 }
 
 fn kind_of(path: &Path) -> hallpass::detect::kind::FileKind {

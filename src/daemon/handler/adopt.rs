@@ -4,12 +4,9 @@
 //! written is what was shown; a file that changed in between is left.
 
 mod beside;
+mod entries;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    rc::Rc,
-};
+use std::{collections::BTreeMap, path::Path, rc::Rc};
 
 use super::{grant, helper, quarantine};
 use crate::{
@@ -19,6 +16,7 @@ use crate::{
         adopt::{AdoptFiles, Adopted, AdoptedFile, Place, ToolFile, Undo, Undone},
         grant::AddGrant,
         problem::Code,
+        quarantine::Restored,
     },
     audit::{Decision, Record},
     config::IssuerKind,
@@ -118,6 +116,8 @@ async fn file(
     let known = state.settings().rules.iter().any(|rule| rule.principal == principal);
     let mut beside = beside::read(&keeper, surface, named).await?;
     let (old, mut text) = (text.clone(), text);
+    let (mut servers, mut renders) = entries::known(state);
+    let rendered = state.paths.rendered_dir().display().to_string();
     let mut tried: Vec<&str> = Vec::new();
     for (one, name) in seen.iter().zip(&names) {
         if tried.contains(&one.fingerprint.as_str()) {
@@ -136,6 +136,9 @@ async fn file(
             file: named.path.rsplit('/').next().unwrap_or_default(),
             paths: &named.paths,
             beside: &beside.iter().filter_map(|(name, file)| Some((name.clone(), file.tree()?))).collect(),
+            servers: &servers,
+            renders: &renders,
+            rendered: &rendered,
         };
         let planned = planner::plan(&tool, &tree, std::slice::from_ref(&secret));
         let places = planned.outcomes.iter().map(|outcome| place(one, name, &outcome.at, outcome.what.as_ref()));
@@ -178,7 +181,17 @@ async fn file(
         if !request.dry_run {
             let value = step.stored.as_ref().map_or(one.value.expose(), |stored| stored.expose().as_bytes());
             let length = BTreeMap::from([(name.clone(), value.len() as u64)]);
-            let make = |path: &Path, old: &str, new: &str, others: &[&str], at: &str, check: &str, made: bool| Take {
+            let is_ours = match &step.entry {
+                Some(entry) => entries::is_ours(state, entry).await?,
+                None => false,
+            };
+            let make = |path: &Path,
+                        old: &str,
+                        new: &str,
+                        others: &[&str],
+                        (at, check): (&str, &str),
+                        made: bool,
+                        edits: Edits<'_>| Take {
                 path: path.to_path_buf(),
                 replacements: planner::hunks(old, new, others)
                     .into_iter()
@@ -199,7 +212,12 @@ async fn file(
                     want: step.want.to_string(),
                     check: check.to_owned(),
                     made,
+                    with: step.with.word().to_owned(),
+                    entry: step.entry.as_ref().map(planner::Entry::word),
+                    entry_made: is_ours,
+                    edits: edits.0.iter().map(|edit| (edit.at.clone(), edit.to.clone())).collect(),
                 }),
+                kept: edits.kept(),
             };
             let detail = format!("{} {at} {}", path.display(), step.want);
             state.record(Record::new("adopt", &who.principal, who.kind).decision(Decision::Allowed).detail(&detail))?;
@@ -210,13 +228,18 @@ async fn file(
             {
                 let first = planned.beside.iter().flat_map(|(_, edits)| edits).map(|edit| edit.at.as_str()).next();
                 let all = [others.as_slice(), &file.others()].concat();
-                let take = make(&file.path, &file.text, new, &all, first.unwrap_or_default(), "", file.missing);
+                let tree = file.tree();
+                let beside = planned.beside.as_ref().map(|(_, edits)| edits.as_slice()).unwrap_or_default();
+                let edits = Edits(beside, tree.as_ref());
+                let at = first.unwrap_or_default();
+                let take = make(&file.path, &file.text, new, &all, (at, ""), file.missing, edits);
                 let item = file.take(&keeper, take).await?;
                 state.watcher.forget(&file.path);
                 quarantine::finish(state, &item, &length)?;
                 allow(state, caller, step)?;
             }
-            let take = make(&path, &text, &new, &others, at, &step.check, false);
+            let edits = Edits(&planned.edits, Some(&tree));
+            let take = make(&path, &text, &new, &others, (at, &step.check), false, edits);
             let (real, place) = (look.real.clone(), at.clone());
             // A line's number is the next one's as soon as it is gone.
             let named = entry.format != Format::Lines;
@@ -231,6 +254,18 @@ async fn file(
             state.watcher.forget(&path);
             quarantine::finish(state, &item, &length)?;
             allow(state, caller, step)?;
+            if let Some(entry) = &step.entry
+                && let Err(error) = entries::make(state, who, entry).await
+            {
+                // What the tool would now ask for is not there.
+                quarantine::restore(state, caller, &item.id).await?;
+                return Err(error);
+            }
+        }
+        match &step.entry {
+            Some(planner::Entry::Mcp(server)) if !servers.contains(server) => servers.push(server.clone()),
+            Some(planner::Entry::Render(render)) if !renders.contains(render) => renders.push(render.clone()),
+            _ => {}
         }
         if let Some((named, new)) = changed
             && let Some(file) = beside.get_mut(&named)
@@ -256,6 +291,17 @@ async fn file(
     let own = diff(&named.path, &old, &text, &seen, &request.program);
     done.diff.push_str(&own);
     Ok(())
+}
+
+/// Changes of a file, and the file before them.
+struct Edits<'a>(&'a [planner::Edit], Option<&'a Tree>);
+
+impl Edits<'_> {
+    /// What stood at the places: what is kept for the way back where the tool writes its file anew.
+    fn kept(&self) -> secret::Secret {
+        let before = self.1.map(|tree| planner::reverse::before(tree, self.0)).unwrap_or_default();
+        secret::Secret::take(serde_json::to_vec(&before).unwrap_or_default())
+    }
 }
 
 /// What was adopted at this place before and then written over by the tool has no way back: this take has one.
@@ -366,26 +412,36 @@ pub async fn list(state: &Rc<State>) -> Result<List<Adopted>> {
     let items = quarantine::items(state).await?;
     let held = items.into_iter().filter(|(_, step)| *step == engine::State::Quarantined);
     let adopted = held.filter_map(|(item, _)| {
-        let engine::Adopted { tool, at, want, check, .. } = item.adopted?;
-        Some(Adopted { id: item.id, tool, path: item.path.display().to_string(), at, want, check })
+        let engine::Adopted { tool, at, want, check, with, .. } = item.adopted?;
+        Some(Adopted { id: item.id, tool, path: item.path.display().to_string(), at, want, check, with })
     });
     Ok(List { items: adopted.collect() })
 }
 
 /// Puts files back, what was done last first.
 pub async fn undo(state: &Rc<State>, caller: &Caller, request: Undo) -> Result<List<Undone>> {
-    state.human_only(caller, "undoing an adoption")?;
+    let identity = state.human_only(caller, "undoing an adoption")?;
+    let catalogue = Catalogue::built_in()?;
     let mut items = Vec::new();
-    let made = quarantine::items(state).await?.into_iter().map(|(item, _)| item);
-    let made = made.filter(|item| item.adopted.as_ref().is_some_and(|adopted| adopted.made));
-    let made: BTreeMap<String, PathBuf> = made.map(|item| (item.id, item.path)).collect();
+    let held = quarantine::items(state).await?.into_iter().map(|(item, _)| (item.id.clone(), item));
+    let held: BTreeMap<String, engine::Item> = held.collect();
     let all = list(state).await?.items;
     for one in all.into_iter().rev().filter(|one| request.tool.as_ref().is_none_or(|tool| *tool == one.tool)) {
         let mut undone = Undone { path: one.path, restored: None, error: None, hint: None };
-        match quarantine::restore(state, caller, &one.id).await {
+        let restored = match quarantine::restore(state, caller, &one.id).await {
+            Err(error) if error.code == Code::InUse => match held.get(&one.id) {
+                Some(item) => back(state, caller, &catalogue, item, error).await,
+                None => Err(error),
+            },
+            other => other,
+        };
+        match restored {
             Ok(restored) => {
-                if let Some(path) = made.get(&one.id).filter(|_| restored.identical) {
-                    beside::unmake(state, path.clone()).await?;
+                if let Some(item) = held.get(&one.id) {
+                    entries::unmake(state, &identity, item).await?;
+                    if restored.identical && item.adopted.as_ref().is_some_and(|adopted| adopted.made) {
+                        beside::unmake(state, item.path.clone()).await?;
+                    }
                 }
                 undone.restored = Some(restored);
             }
@@ -394,4 +450,37 @@ pub async fn undo(state: &Rc<State>, caller: &Caller, request: Undo) -> Result<L
         items.push(undone);
     }
     Ok(List { items })
+}
+
+/// Puts an item back into a file that its tool wrote anew, where exactly the replacement still stands.
+async fn back(
+    state: &Rc<State>,
+    caller: &Caller,
+    catalogue: &Catalogue,
+    item: &engine::Item,
+    refused: Error,
+) -> Result<Restored> {
+    let format = format_of(catalogue, item).ok_or(refused)?;
+    let wanted = item.id.clone();
+    let way = move |quarantine: &mut Quarantine| {
+        quarantine.restore_by(&wanted, |item, bytes, kept| {
+            let edits = item.adopted.iter().flat_map(|adopted| &adopted.edits);
+            let edits: Vec<_> = edits.map(|(at, to)| planner::Edit { at: at.clone(), to: to.clone() }).collect();
+            let before: Vec<_> = serde_json::from_slice(kept).ok()?;
+            let text = std::str::from_utf8(bytes).ok()?;
+            let new = planner::reverse::undone(format, text, &edits, &before)?;
+            Some(planner::hunks(text, &new, &[]).into_iter().map(|(span, text)| (span, text.into_bytes())).collect())
+        })
+    };
+    quarantine::restore_by(state, caller, &item.id, way).await
+}
+
+/// How the item's file is written: the tool's own, or the one beside it.
+fn format_of(catalogue: &Catalogue, item: &engine::Item) -> Option<Format> {
+    let surface = catalogue.get(&item.adopted.as_ref()?.tool)?;
+    let beside = surface.replace.iter().filter_map(|entry| entry.beside.as_ref());
+    let name = item.path.file_name()?.to_str()?;
+    let mut beside = beside.filter(|beside| beside.file.iter().any(|path| path.rsplit('/').next() == Some(name)));
+    let own = surface.file_of(item.path.to_str()?).map(|file| file.format);
+    own.or_else(|| beside.next().map(|beside| beside.format))
 }

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     issuer::{Native, oauth::discovery},
     mcp::endpoint::Endpoint,
-    principal::{Kind, is_name, printable},
+    principal::{Identity, Kind, is_name, printable},
     scope::Wanted,
     sys,
 };
@@ -41,6 +41,11 @@ pub fn show(state: &State, name: &str) -> Result<McpServer> {
 /// Adds one to the config.
 pub fn add(state: &Rc<State>, caller: &Caller, request: AddMcp) -> Result<McpServer> {
     let identity = state.human_only(caller, "saying what an MCP server gets")?;
+    put(state, &identity, request)
+}
+
+/// The same for whoever has the person's yes already.
+pub fn put(state: &Rc<State>, identity: &Identity, request: AddMcp) -> Result<McpServer> {
     state.audit_ready()?;
     new_name("MCP server", &request.name)?;
     if let Some(want) = &request.want {
@@ -66,6 +71,11 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddMcp) -> Result<McpSer
 /// Removes one.
 pub fn remove(state: &Rc<State>, caller: &Caller, name: &str) -> Result<Done> {
     let identity = state.human_only(caller, "removing an MCP server")?;
+    take(state, &identity, name)
+}
+
+/// The same for whoever has the person's yes already.
+pub fn take(state: &Rc<State>, identity: &Identity, name: &str) -> Result<Done> {
     config::edit::mcp::remove_server(&state.paths.config(), name)?;
     state.reload()?;
     state.record_after(

@@ -34,6 +34,7 @@ use crate::{
     error::{Error, Result},
     principal::{Identity, Kind, printable},
     quarantine::{self as engine, Quarantine, Replacement, Take, TakeError},
+    secret::Secret,
     sys,
 };
 
@@ -139,6 +140,7 @@ pub async fn file(
             replacements: replacements.collect(),
             expected: look.expected,
             adopted: None,
+            kept: Secret::take(Vec::new()),
         };
         if request.dry_run {
             planned.extend(prints.into_iter().zip(names));
@@ -274,16 +276,26 @@ pub async fn diff(state: &Rc<State>, id: &str) -> Result<ItemDiff> {
 
 /// Puts a file's secrets back.
 pub async fn restore(state: &Rc<State>, caller: &Caller, id: &str) -> Result<Restored> {
+    let wanted = id.to_owned();
+    restore_by(state, caller, id, move |quarantine| quarantine.restore(&wanted)).await
+}
+
+/// The same in another way.
+pub(super) async fn restore_by(
+    state: &Rc<State>,
+    caller: &Caller,
+    id: &str,
+    way: impl FnOnce(&mut Quarantine) -> std::result::Result<engine::Restored, engine::RestoreError> + Send + 'static,
+) -> Result<Restored> {
     let identity = state.human_only(caller, "putting a secret back into a file")?;
     record(state, "quarantine.restore", &identity, id)?;
-    let wanted = id.to_owned();
     let keeper = state.keeper()?;
     // Before the file changes: the watcher must not take again what a person wants back.
     if let Some((item, _)) = items(state).await?.into_iter().find(|(item, _)| item.id == id) {
         let prints: Vec<String> = item.holes.into_iter().map(|hole| hole.fingerprint).collect();
         watcher::leave(state, &item.target, &prints)?;
     }
-    let done = keeper.run(move |worker| worker.quarantine()?.restore(&wanted).map_err(Error::from)).await?;
+    let done = keeper.run(move |worker| way(worker.quarantine()?).map_err(Error::from)).await?;
     let others = items(state).await?;
     let others = others.iter().filter(|(item, step)| *step == engine::State::Quarantined && item.id != id);
     state.forget_references(&done.item, others.map(|(item, _)| item))?;

@@ -5,7 +5,7 @@
 
 mod folder;
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ use super::{
     handler::{
         helper,
         mint::{self, Order},
-        release, rfc3339, task,
+        native, release, rfc3339, task,
     },
     state::{
         State,
@@ -23,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    api::{problem::Code, render::Render},
+    api::{SecretText, problem::Code, render::Render},
     clock::{Deadline, Moment},
     error::{Error, Result},
     helper::endpoint,
@@ -180,8 +180,13 @@ async fn tend(state: &Rc<State>, mut file: File, changed: bool) -> File {
     file.again = None;
     match make(state, &file.render).await {
         Ok(content) => {
+            let old = file.lease().map(str::to_owned).filter(|_| is_native(state, &file.render));
             file.content = Some(content);
             file.problem = None;
+            // It works at the API itself, not at the gateway: the one before would do so until it ends.
+            if let Some(old) = old {
+                report(state.end_leases(vec![old], EndReason::Left).map(drop));
+            }
         }
         Err(error) => {
             if file.problem.as_ref().is_none_or(|before| before.detail != error.detail) {
@@ -225,6 +230,11 @@ fn is_allowed(state: &State, render: &Render) -> bool {
     what.is_ok_and(|what| mint::unattended_terms(state, &order(render, what, None)).is_ok())
 }
 
+/// Whether its tokens are the issuer's own.
+fn is_native(state: &State, render: &Render) -> bool {
+    wanted(state, render).is_ok_and(|what| native::of(state, &what.issuer).is_some())
+}
+
 /// What may be better in a while with nobody doing anything about it that the daemon would hear of. A locked store is
 /// not among it: asking a keyring again and again would bring its prompt up again and again.
 fn passes(code: Code) -> bool {
@@ -236,6 +246,7 @@ fn passes(code: Code) -> bool {
             | Code::GatewayDown
             | Code::StoreUnavailable
             | Code::UpstreamUnreachable
+            | Code::UpstreamTimeout
     )
 }
 
@@ -257,7 +268,7 @@ async fn make(state: &Rc<State>, render: &Render) -> Result<Content> {
         let text = value.expose_str().ok_or_else(|| {
             Error::new(Code::InvalidValue, format!("{} is not text", order.what.issuer)).hint("give another credential")
         })?;
-        let variables = variables(state, render, &order.what.issuer, text, None);
+        let variables = variables(state, render, &order.what.issuer, (text, &BTreeMap::new()), None);
         let values = Values { token: text, base_url: None, expires_at: None, variables: &variables };
         write(state, &render.name, &filled(render, &values)?)?;
         return Ok(Content::Credential);
@@ -273,7 +284,7 @@ async fn make(state: &Rc<State>, render: &Render) -> Result<Content> {
         None => minted.base_url,
     };
     let token = minted.access_token.expose();
-    let variables = variables(state, render, &order.what.issuer, token, base_url.as_deref());
+    let variables = variables(state, render, &order.what.issuer, (token, &minted.parts), base_url.as_deref());
     let values =
         Values { token, base_url: base_url.as_deref(), expires_at: Some(&minted.expires_at), variables: &variables };
     let written = filled(render, &values).and_then(|text| write(state, &render.name, &text));
@@ -304,15 +315,19 @@ fn variables(
     state: &State,
     render: &Render,
     issuer: &str,
-    token: &str,
+    (token, parts): (&str, &BTreeMap<String, SecretText>),
     base_url: Option<&str>,
 ) -> Vec<(String, String)> {
     if let Some(place) = render.helper.as_deref().and_then(|text| endpoint::place(text).ok()) {
         return state.gateway_address().map(|gateway| place.variables(&gateway, token)).unwrap_or_default();
     }
-    if let Some((_, native)) = super::handler::native::of(state, issuer) {
-        let names = native.issuer().variables().iter().filter(|name| !name.contains('='));
-        return names.map(|name| (name.clone(), token.to_owned())).collect();
+    if let Some((_, native)) = native::of(state, issuer) {
+        let value = |part: &str| parts.get(part).map(|part| part.expose().to_owned());
+        let variable = |said: &String| match said.split_once('=') {
+            Some((name, part)) => Some((name.to_owned(), value(part)?)),
+            None => Some((said.clone(), token.to_owned())),
+        };
+        return native.issuer().variables().iter().filter_map(variable).collect();
     }
     let Ok(route) = super::handler::env::route_of(state, issuer) else { return Vec::new() };
     let keys = route.key_env.iter().map(|name| (name.clone(), token.to_owned()));

@@ -201,7 +201,7 @@ impl Bridge {
             if let Some(proof) = self.source.proof(&fresh, &method, nonce.clone()).await? {
                 headers.insert(dpop::HEADER, proof);
             }
-            let response = self.http.send(method.clone(), headers, body.clone(), wait).await?;
+            let response = self.http.send(method.clone(), fresh.address.clone(), headers, body.clone(), wait).await?;
             let status = response.status();
             let new = dpop::nonce(&response).filter(|_| nonce.is_none());
             if status == StatusCode::UNAUTHORIZED && new.is_some() && challenge(&response).wants_nonce() {
@@ -282,6 +282,7 @@ impl Bridge {
     fn redirected(&self, response: &Response<Incoming>) -> Error {
         let to = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let to = printable(to.split(['?', '#']).next().unwrap_or_default());
+        let to = if self.http.hides_path { "another address" } else { to.as_str() };
         Error::new(
             Code::UpstreamForbidden,
             format!("{} redirects to {to}, and a credential follows no redirect", self.http.host()),

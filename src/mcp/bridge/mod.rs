@@ -7,12 +7,13 @@ mod exchange;
 mod input;
 mod listen;
 mod output;
+mod pipe;
 mod remote;
 mod session;
 
 use std::{
     collections::HashMap,
-    io::Read,
+    os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -34,7 +35,7 @@ use crate::{
     api::problem::Code,
     error::{Error, Result},
 };
-use input::Line;
+use input::{Line, Lines};
 use output::Output;
 use remote::Http;
 use session::Session;
@@ -56,7 +57,11 @@ pub struct Setup {
     pub endpoint: Endpoint,
     /// Where credentials come from.
     pub source: Source,
-    /// Writes a line to the client; false once it does not read any more.
+    /// Standard input.
+    pub input: OwnedFd,
+    /// Standard output.
+    pub output: OwnedFd,
+    /// Writes a line there; false once the client does not read any more. For what is no pipe.
     pub write: fn(&[u8]) -> bool,
     /// Says something on standard error.
     pub say: fn(&str),
@@ -85,21 +90,21 @@ struct Waiting {
 ///
 /// # Errors
 /// It could not be started.
-pub fn run(setup: Setup, input: impl Read + Send + 'static) -> Result<()> {
+pub fn run(setup: Setup) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::new(Code::Io, format!("the bridge could not be started: {e}")))?;
-    let outcome = runtime.block_on(serve(setup, input));
+    let outcome = runtime.block_on(serve(setup));
     // A question to the daemon that still waits for a person must not hold up the end.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(setup: Setup, input: impl Read + Send + 'static) -> Result<()> {
+async fn serve(setup: Setup) -> Result<()> {
     let bridge = Arc::new(Bridge {
         http: Http::new(&setup.endpoint)?,
         name: setup.name,
         source: setup.source,
-        output: Output::start(setup.write),
+        output: Output::start(&setup.output, setup.write),
         say: setup.say,
         session: Mutex::default(),
         renewing: tokio::sync::Mutex::default(),
@@ -109,11 +114,11 @@ async fn serve(setup: Setup, input: impl Read + Send + 'static) -> Result<()> {
     let on = |kind| signal(kind).map_err(|e| Error::new(Code::Io, format!("signals cannot be heard: {e}")));
     let (mut term, mut int, mut hup) =
         (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
-    let mut lines = input::lines(input);
+    let mut lines = Lines::of(setup.input);
     let tasks = TaskTracker::new();
     let ended_by_itself = loop {
         let line = tokio::select! {
-            line = lines.recv() => line,
+            line = lines.next() => line,
             () = bridge.output.closed() => break false,
             _ = term.recv() => break false,
             _ = int.recv() => break false,

@@ -2,12 +2,13 @@
 //!
 //! Owns the bound on what waits when the client does not read.
 
-use std::{sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::pipe::Pipe;
 use crate::mcp::MAX_MESSAGE;
 
 /// How many bytes may wait; a larger message goes alone.
@@ -26,28 +27,17 @@ enum Item {
 }
 
 impl Output {
-    /// Starts to write by this function, which says false once nobody reads any more.
-    pub fn start(write: fn(&[u8]) -> bool) -> Self {
-        let (sender, mut items) = mpsc::channel(1024);
+    /// Starts to write there; by this function, which says false once nobody reads any more, where that cannot be waited
+    /// for.
+    pub fn start(output: &OwnedFd, write: fn(&[u8]) -> bool) -> Self {
+        let (sender, items) = mpsc::channel(1024);
         let closed = CancellationToken::new();
         let told = closed.clone();
-        // A thread: a client that does not read must not hold up anything but its own answers.
-        std::thread::spawn(move || {
-            while let Some(item) = items.blocking_recv() {
-                match item {
-                    Item::Line(line, _room) => {
-                        let mut whole = Vec::with_capacity(line.len() + 1);
-                        whole.extend_from_slice(&line);
-                        whole.push(b'\n');
-                        if !write(&whole) {
-                            break;
-                        }
-                    }
-                    Item::End(done) => drop(done.send(())),
-                }
-            }
-            told.cancel();
-        });
+        match Pipe::writing(output) {
+            Some(pipe) => drop(tokio::spawn(by_pipe(pipe, items, told))),
+            // A thread: a client that does not read must not hold up anything but its own answers.
+            None => drop(std::thread::spawn(move || by_thread(write, items, &told))),
+        }
         Self { sender, room: Arc::new(Semaphore::new(ROOM)), closed }
     }
 
@@ -75,4 +65,40 @@ impl Output {
         })
         .await;
     }
+}
+
+async fn by_pipe(pipe: Pipe, mut items: mpsc::Receiver<Item>, told: CancellationToken) {
+    while let Some(item) = items.recv().await {
+        match item {
+            Item::Line(line, _room) => {
+                if pipe.write(&whole(&line)).await.is_err() {
+                    break;
+                }
+            }
+            Item::End(done) => drop(done.send(())),
+        }
+    }
+    told.cancel();
+}
+
+fn by_thread(write: fn(&[u8]) -> bool, mut items: mpsc::Receiver<Item>, told: &CancellationToken) {
+    while let Some(item) = items.blocking_recv() {
+        match item {
+            Item::Line(line, _room) => {
+                if !write(&whole(&line)) {
+                    break;
+                }
+            }
+            Item::End(done) => drop(done.send(())),
+        }
+    }
+    told.cancel();
+}
+
+/// The line with its end: one call writes both.
+fn whole(line: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(line.len() + 1);
+    whole.extend_from_slice(line);
+    whole.push(b'\n');
+    whole
 }

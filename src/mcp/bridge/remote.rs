@@ -34,6 +34,8 @@ pub struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     uri: Uri,
     host: String,
+    /// The address holds the credential: no part of it may be said.
+    pub hides_path: bool,
 }
 
 impl Http {
@@ -66,23 +68,26 @@ impl Http {
             client: Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIME).build(connector),
             uri: endpoint.uri().clone(),
             host: endpoint.uri().authority().map(ToString::to_string).unwrap_or_default(),
+            hides_path: endpoint.has_place(),
         })
     }
 
-    /// Sends one request; its answer's head. `wait` bounds the time until then.
+    /// Sends one request, to the server's address or to the same with the credential in it; its answer's head. `wait`
+    /// bounds the time until then.
     ///
     /// # Errors
     /// There is no answer.
     pub async fn send(
         &self,
         method: Method,
+        address: Option<Uri>,
         headers: HeaderMap,
         body: Bytes,
         wait: Option<Duration>,
     ) -> Result<Response<Incoming>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = address.unwrap_or_else(|| self.uri.clone());
         *request.headers_mut() = headers;
         let agent = HeaderValue::from_static(concat!("hallpass/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert(header::USER_AGENT, agent);
