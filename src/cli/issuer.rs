@@ -79,7 +79,7 @@ pub enum Verb {
 #[derive(Debug, Subcommand)]
 pub enum Add {
     /// An OAuth 2.0 authorization server, by a client's credentials
-    Oauth(OAuth),
+    Oauth(Box<OAuth>),
     /// A GitHub App's installation: tokens for named repositories and permissions
     GithubApp(GithubApp),
     /// Anthropic, by this device's identity
@@ -234,7 +234,7 @@ pub fn run(cx: &Context, verb: Verb) -> Result<u8> {
         Verb::Show { name } => cx.get(&format!("/v1/issuers/{}", segment(&name)), render),
         Verb::Add(kind) => {
             let (body, tried) = match *kind {
-                Add::Oauth(a) => (oauth(cx, a)?, None),
+                Add::Oauth(a) => (oauth(cx, *a)?, None),
                 Add::GithubApp(a) => (github_app(a), None),
                 Add::Anthropic(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),
                 Add::OpenAi(a) => tried(a.common.wizard, a.scope.clone(), a.body(cx)?),

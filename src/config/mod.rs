@@ -215,7 +215,7 @@ pub enum IssuerKind {
     /// whom a grant gives the scope `release`, and marked static in the audit.
     Static,
     /// The issuer's own server mints.
-    Native(Native),
+    Native(Box<Native>),
 }
 
 impl IssuerKind {

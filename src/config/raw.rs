@@ -213,7 +213,7 @@ fn issuers(
         .collect();
         let kind = match (issuer.kind.get_ref().as_str(), issuer.route, issuer.base_url) {
             (word, None, None) if Native::is_word(word) => {
-                IssuerKind::Native(minting::check(&issuer.kind, issuer.credential.is_some(), tables, place)?)
+                IssuerKind::Native(Box::new(minting::check(&issuer.kind, issuer.credential.is_some(), tables, place)?))
             }
             _ if !tables.is_empty() => {
                 return Err(place.error(issuer.kind.span(), "an issuer has the table of its own kind, and no other"));

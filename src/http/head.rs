@@ -126,7 +126,8 @@ fn judge<'a>(
             7 if name.eq_ignore_ascii_case(b"upgrade") => leaves = true,
             10 if name.eq_ignore_ascii_case(b"connection") => wish.hear(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                if length.replace(number(value)?).is_some() {
+                let before = length.replace(number(value)?);
+                if before.is_some() {
                     return Err(Fault::Ambiguous("more than one Content-Length"));
                 }
             }

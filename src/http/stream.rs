@@ -65,6 +65,7 @@ struct Looked {
 }
 
 /// What came in place of a head.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart where it comes from")]
 pub(super) enum Heard {
     Head(Request<()>, Head),
     /// It is refused.

@@ -116,7 +116,7 @@ impl Call {
 /// next. A failure starts over with the first: nothing that was signed or drawn is sent twice.
 pub enum Next<'a, T> {
     /// This is sent, and its answer judged.
-    Call(Step<'a, T>),
+    Call(Box<Step<'a, T>>),
     /// The credential was exchanged for this one and may work no more: it is stored before anything else is done, also
     /// where what follows is a failure. Only for a credential of the store.
     Rotated {
@@ -143,7 +143,7 @@ pub type Judge<'a, T> = Box<dyn FnOnce(&Response<Bytes>, &Draw) -> Result<Next<'
 impl<'a, T> Next<'a, T> {
     /// Sends this, and judges the answer by `then`.
     pub fn call(call: Call, then: impl FnOnce(&Response<Bytes>, &Draw) -> Result<Self, Failure> + 'a) -> Self {
-        Self::Call(Step { call, then: Box::new(then) })
+        Self::Call(Box::new(Step { call, then: Box::new(then) }))
     }
 }
 

@@ -115,7 +115,8 @@ pub async fn be(state: &State, server: &Server, client: &Client, settings: &mut 
         return Ok(());
     }
     if let Some(known) = registration(state, &server.issuer).await? {
-        return Ok(take(settings, known));
+        take(settings, known);
+        return Ok(());
     }
     if let Some(url) = client.document.as_ref().filter(|_| server.metadata_documents) {
         settings.client_id.clone_from(url);

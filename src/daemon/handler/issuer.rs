@@ -63,7 +63,7 @@ pub fn add(state: &Rc<State>, caller: &Caller, request: AddIssuer) -> Result<Iss
     }
     state.audit_ready()?;
     let detail = format!("{} at {}", native.word(), native.host());
-    let issuer = config::Issuer { kind: IssuerKind::Native(native), credential: of };
+    let issuer = config::Issuer { kind: IssuerKind::Native(Box::new(native)), credential: of };
     let path = state.paths.config();
     // A credential without a route was given an issuer that only releases it. This one is what it is for.
     let released = state.settings().config.issuers.get(&request.name).is_some_and(|old| old.kind == IssuerKind::Static);

@@ -90,8 +90,10 @@ pub async fn start(state: &Rc<State>, caller: &Caller, name: &str, request: Star
         settings.login_scopes.push(OFFLINE.to_owned());
     }
     let credential = known.map_or_else(|| issuer_name.clone(), |(credential, _)| credential);
-    let issuer =
-        Issuer { kind: IssuerKind::Native(Native::OAuth(settings.clone())), credential: Some(credential.clone()) };
+    let issuer = Issuer {
+        kind: IssuerKind::Native(Box::new(Native::OAuth(settings.clone()))),
+        credential: Some(credential.clone()),
+    };
     config::edit::mcp::set_login(&state.paths.config(), name, &want, &issuer)?;
     state.reload()?;
     mcp::be_known(state, name)?;

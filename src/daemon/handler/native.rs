@@ -48,7 +48,7 @@ pub fn of(state: &State, name: &str) -> Option<(Issuer, Native)> {
     let settings = state.settings();
     let found = settings.config.issuers.get(name)?;
     match &found.kind {
-        IssuerKind::Native(native) => Some((found.clone(), native.clone())),
+        IssuerKind::Native(native) => Some((found.clone(), Native::clone(native))),
         IssuerKind::Gateway { .. } | IssuerKind::Static => None,
     }
 }

@@ -6,7 +6,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use http::{HeaderName, HeaderValue, Response};
 use ring::{digest, rand::SystemRandom, signature};
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use super::Settings;
 use crate::{
@@ -50,13 +50,17 @@ pub fn proof(key: &Secret, asked: &Asked<'_>, draw: &Draw) -> Result<String, Key
     header.insert("typ".into(), "dpop+jwt".into());
     header.insert("jwk".into(), signer.jwk().into());
     let url = asked.url.split(['?', '#']).next().unwrap_or_default();
-    let mut claims = json!({ "jti": draw.id(), "htm": asked.method, "htu": url, "iat": draw.now_ms.div_euclid(1000) });
+    let mut claims = Map::new();
+    claims.insert("jti".into(), draw.id().into());
+    claims.insert("htm".into(), asked.method.into());
+    claims.insert("htu".into(), url.into());
+    claims.insert("iat".into(), draw.now_ms.div_euclid(1000).into());
     for (name, value) in [("nonce", asked.nonce), ("ath", asked.token)] {
         if let Some(value) = value {
-            claims[name] = value.into();
+            claims.insert(name.into(), value.into());
         }
     }
-    signer.jwt(header, &claims)
+    signer.jwt(header, &claims.into())
 }
 
 /// A server's nonce, where it gave one that a proof can hold.
@@ -108,6 +112,8 @@ fn attempt<'a>(
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use serde_json::json;
 
     use super::*;
     use crate::{

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Settings;
 use crate::{
     issuer::{
-        Call, Draw, Failure, Issued, Next, Order,
+        Call, Draw, Failure, Issued, Next, Order, Step,
         answer::{self, text, unreadable},
         form::Form,
     },
@@ -50,9 +50,12 @@ pub(super) fn after<'a>(
             let call = request(settings, exchange, &order, &subject, &secret, draw)?;
             Next::call(call, move |answer, draw| read(settings, exchange, &order, answer, draw).map(Next::Done))
         }
-        Next::Call(step) => Next::call(step.call, move |answer, draw| {
-            (step.then)(answer, draw).and_then(|next| after(settings, order, secret, next, draw))
-        }),
+        Next::Call(step) => {
+            let Step { call, then } = *step;
+            Next::call(call, move |answer, draw| {
+                then(answer, draw).and_then(|next| after(settings, order, secret, next, draw))
+            })
+        }
         Next::Rotated { credential, then } => {
             let then = then.and_then(|next| after(settings, order, secret, next, draw));
             Next::Rotated { credential, then: Box::new(then) }
