@@ -303,8 +303,15 @@ fn a_registration_is_used_with_the_server_that_gave_it_only() {
     add(&home, "other", &two);
     assert_eq!(registered(&two), 1);
     let config = std::fs::read_to_string(home.path().join("config.toml")).unwrap();
-    let ids: Vec<_> = config.lines().filter(|line| line.starts_with("client_id")).collect();
-    assert!(ids[0] == ids[1] && ids[1] != ids[2], "{config}");
+    let parsed: toml::Table = config.parse().unwrap();
+    let id = |name: &str| parsed["issuers"][name]["oauth"]["client_id"].clone();
+    assert!(id("app") == id("same") && id("same") != id("other"), "{config}");
+    // Each issuer's tables stand together.
+    let heads: Vec<_> = config.lines().filter(|line| line.starts_with("[issuers.")).collect();
+    for name in ["app", "same", "other"] {
+        let at = heads.iter().position(|head| *head == format!("[issuers.{name}]")).unwrap();
+        assert_eq!(heads[at + 1], format!("[issuers.{name}.oauth]"), "{config}");
+    }
 }
 
 #[test]

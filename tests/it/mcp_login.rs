@@ -130,7 +130,7 @@ fn a_bridge_takes_a_sign_in_up_and_asks_for_more_when_the_server_does() {
     assert!(error["error"]["message"].as_str().unwrap().contains("a b") && hint.contains("mcp login far"), "{error}");
     assert_eq!(sign_in(&home), "a b");
     assert_eq!(peer.call(5, "ping", json!({}))["result"]["ok"], true);
-    assert_eq!(home.json("mcp list")["items"][0]["want"], "far:a,b");
+    assert_eq!(home.json("mcp list")["items"][0]["want"]["scopes"], json!(["a", "b"]));
     assert_eq!(peer.end(), 0);
     let config = std::fs::read_to_string(home.path().join("config.toml")).unwrap();
     for (token, _) in &remote.rights.lock().unwrap().tokens {

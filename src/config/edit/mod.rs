@@ -117,12 +117,21 @@ fn issuer_table(issuer: &Issuer) -> Result<Table> {
             // One table, named after the kind.
             let settings = toml::to_string(native).ok().and_then(|text| text.parse::<DocumentMut>().ok());
             let mut settings = settings.ok_or_else(|| Error::internal("these settings cannot be written"))?;
-            if let Some(own) = settings.remove(native.word()) {
+            if let Some(mut own) = settings.remove(native.word()) {
+                forget_position(&mut own);
                 table.insert(native.word(), own);
             }
         }
     }
     Ok(table)
+}
+
+/// Tables that come from another text would stand at its places in this one.
+fn forget_position(item: &mut Item) {
+    if let Some(table) = item.as_table_mut() {
+        table.set_position(None);
+        table.iter_mut().for_each(|(_, item)| forget_position(item));
+    }
 }
 
 /// Removes an issuer; grants for it stay, and the config warns of them.
