@@ -45,8 +45,23 @@ def markdown(facts, rows):
         ratio = "" if r["ratio"] is None else (f"{r['ratio']:.2f}" if r["ratio"] >= 0.1 else f"1/{1 / r['ratio']:.0f}")
         met = {True: "yes", False: "**no**", None: "-"}[r["met"]]
         note = " (" + " ".join(r["note"].split()) + ")" if r["note"] else ""
-        lines.append(f"| {r['what']} | {r['baseline']} | {r['hallpass']}{note} | {ratio} | {r['to_reach']} | {met} |")
+        what = r["what"] if r.get("measured", facts["date"]) == facts["date"] else f"{r['what']} †"
+        lines.append(f"| {what} | {r['baseline']} | {r['hallpass']}{note} | {ratio} | {r['to_reach']} | {met} |")
+    if any(line.split(" | ")[0].endswith("†") for line in lines):
+        lines += ["", "Rows with † are of earlier runs, and of the code of their day: results.json has each one's date."]
     return "\n".join(lines) + "\n"
+
+
+def with_earlier(path, facts, rows):
+    """The rows, and those of earlier runs that this one did not measure, each with its date."""
+    rows = [{**r, "measured": facts["date"]} for r in rows]
+    if not os.path.exists(path):
+        return rows
+    with open(path) as file:
+        earlier = json.load(file)["rows"]
+    fresh = {r["what"]: r for r in rows if r["hallpass"] != "not measured"}
+    known = {r["what"] for r in earlier}
+    return [fresh.get(r["what"], r) for r in earlier] + [r for r in rows if r["what"] not in known]
 
 
 def write_json(path, facts, rows):
