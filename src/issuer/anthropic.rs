@@ -25,6 +25,7 @@ use crate::{
 /// Which rule, and what it leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AnthropicSettings")]
 pub struct Settings {
     /// The federation rule (`fdrl_...`).
     pub federation_rule_id: String,

@@ -23,6 +23,7 @@ const MOST: Duration = Duration::from_secs(3600);
 /// For whom they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AssertionSettings")]
 pub struct Settings {
     /// Who is to believe them (`aud`).
     pub audience: String,

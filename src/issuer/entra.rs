@@ -24,6 +24,7 @@ use crate::{
 /// Which application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "EntraSettings")]
 pub struct Settings {
     /// The directory (tenant) id.
     pub tenant: String,

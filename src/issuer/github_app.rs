@@ -33,6 +33,7 @@ const MOST: usize = 500;
 /// Which App, and which of its installations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "GithubAppSettings")]
 pub struct Settings {
     /// The App's client id, or its number. Its private key, in PEM, is the credential.
     pub client_id: String,

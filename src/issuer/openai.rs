@@ -21,6 +21,7 @@ use crate::{
 /// Which provider, and whose token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OpenAiSettings")]
 pub struct Settings {
     /// The workload identity provider.
     pub identity_provider_id: String,

@@ -22,6 +22,7 @@ use crate::{
 /// Where the exchange is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OpenRouterSettings")]
 pub struct Settings {
     /// What the policy gives, by a name of your own: the server is not asked for it.
     #[serde(default = "api", skip_serializing_if = "is_api")]

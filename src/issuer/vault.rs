@@ -28,6 +28,7 @@ const SECRET: &str = "secret";
 /// Which server, how it is entered, and what is made there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VaultSettings")]
 pub struct Settings {
     /// The server.
     pub base_url: String,

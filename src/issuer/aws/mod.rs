@@ -31,6 +31,7 @@ const WHOLE: &str = "session";
 /// Which role, and how it is come by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "AwsSettings")]
 pub struct Settings {
     /// How.
     #[serde(default)]

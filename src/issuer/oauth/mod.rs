@@ -34,6 +34,7 @@ use crate::{
 /// Where the tokens come from, and who asks for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OAuthSettings")]
 pub struct Settings {
     /// The token endpoint's URL.
     pub token_url: String,
