@@ -17,10 +17,7 @@ use super::{
     federation,
     jws::Algorithm,
 };
-use crate::{
-    scope::{Scope, Wanted},
-    secret::Secret,
-};
+use crate::scope::{Scope, Wanted};
 
 /// Which rule, and what it leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -141,10 +138,7 @@ impl Issuer for Settings {
     ) -> Result<Next<'a, Issued>, Failure> {
         let least = LEAST.as_secs();
         let life = i64::try_from(order.ttl.as_secs().max(least).div_ceil(2)).unwrap_or(i64::MAX).min(MOST_ASSERTED);
-        let jwt = credential
-            .device()?
-            .assertion(order.who, &self.audience, life, self.alg, draw)
-            .map_err(|error| Failure::Credential(error.to_string()))?;
+        let jwt = credential.assertion(&order, &self.audience, life, self.alg, draw)?;
         let mut body = json!({
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": jwt,
             "federation_rule_id": self.federation_rule_id, "organization_id": self.organization_id,
@@ -165,9 +159,5 @@ impl Issuer for Settings {
             });
             issued.map(Next::Done)
         }))
-    }
-
-    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
-        Ok(None)
     }
 }

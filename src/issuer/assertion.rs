@@ -92,14 +92,7 @@ impl Issuer for Settings {
         draw: &Draw,
     ) -> Result<Next<'a, Issued>, Failure> {
         let life = i64::try_from(order.ttl.min(MOST).as_secs()).unwrap_or(0).max(1);
-        let jwt = credential
-            .device()?
-            .assertion(order.who, &self.audience, life, self.alg, draw)
-            .map_err(|error| Failure::Credential(error.to_string()))?;
+        let jwt = credential.assertion(&order, &self.audience, life, self.alg, draw)?;
         Ok(Next::Done(Issued::token(Secret::take_string(jwt), draw.now_ms.saturating_add(life * 1000))))
-    }
-
-    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
-        Ok(None)
     }
 }

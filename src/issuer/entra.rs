@@ -18,7 +18,6 @@ use super::{
 use crate::{
     policy::RELEASE,
     scope::{Scope, Wanted},
-    secret::Secret,
 };
 
 /// Which application.
@@ -112,13 +111,8 @@ impl Issuer for Settings {
         form.add("scope", format!("{}/.default", resource.trim_end_matches('/')).as_bytes());
         form.add("client_assertion_type", b"urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
         form.add("client_assertion", self.assertion(credential, &url, draw)?.as_bytes());
-        let kind = "application/x-www-form-urlencoded";
-        let call = federation::post(&url, self.allow_private, kind, form.bytes(), &[])?;
+        let call = federation::post_form(&url, self.allow_private, form)?;
         Ok(Next::call(call, |answer, draw| federation::access_token(answer, draw.now_ms, |_| Ok(())).map(Next::Done)))
-    }
-
-    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
-        Ok(None)
     }
 }
 

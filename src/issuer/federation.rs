@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Call, Failure, Issued,
     answer::{self, LONGEST_MS, is_bearer, text, unreadable},
+    form::Form,
 };
 use crate::{
     scope::{Wanted, any_resource},
@@ -26,18 +27,12 @@ pub(super) fn post_json(
     body: &Value,
     headers: &[(HeaderName, HeaderValue)],
 ) -> Result<Call, Failure> {
-    post(url, allow_private, "application/json", body.to_string().into(), headers)
+    post_below(url, "", allow_private, "application/json", body.to_string().into(), headers)
 }
 
-/// A body to one of the issuer's URLs.
-pub(super) fn post(
-    url: &str,
-    allow_private: bool,
-    kind: &'static str,
-    body: Bytes,
-    headers: &[(HeaderName, HeaderValue)],
-) -> Result<Call, Failure> {
-    post_below(url, "", allow_private, kind, body, headers)
+/// A form to one of the issuer's URLs.
+pub(super) fn post_form(url: &str, allow_private: bool, form: Form) -> Result<Call, Failure> {
+    post_below(url, "", allow_private, "application/x-www-form-urlencoded", form.bytes(), &[])
 }
 
 /// A body to a path below one of the issuer's URLs.

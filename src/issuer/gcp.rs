@@ -154,10 +154,13 @@ impl Issuer for Settings {
         draw: &Draw,
     ) -> Result<Next<'a, Issued>, Failure> {
         let scopes: Vec<&str> = presets(order.what)?.into_iter().map(|preset| preset.oauth.as_str()).collect();
-        let jwt = credential
-            .device()?
-            .assertion(order.who, &format!("https:{}", self.audience), federation::ASSERTION_LIFE, self.alg, draw)
-            .map_err(|error| Failure::Credential(error.to_string()))?;
+        let jwt = credential.assertion(
+            &order,
+            &format!("https:{}", self.audience),
+            federation::ASSERTION_LIFE,
+            self.alg,
+            draw,
+        )?;
         let first = if self.service_account.is_some() { IAM.to_owned() } else { scopes.join(" ") };
         let call = self.exchange(jwt.as_bytes(), "urn:ietf:params:oauth:token-type:jwt", &first, None)?;
         Ok(Next::call(call, move |answer, draw| {
@@ -170,10 +173,6 @@ impl Issuer for Settings {
                 }
             }
         }))
-    }
-
-    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
-        Ok(None)
     }
 }
 
@@ -198,8 +197,7 @@ impl Settings {
         if !options.is_empty() {
             form.add("options", Value::Object(options).to_string().as_bytes());
         }
-        let kind = "application/x-www-form-urlencoded";
-        federation::post(&self.sts_url, self.allow_private, kind, form.bytes(), &[])
+        federation::post_form(&self.sts_url, self.allow_private, form)
     }
 
     fn impersonate(&self, account: &str, token: &Secret, scopes: &[&str], ttl: Duration) -> Result<Call, Failure> {

@@ -13,10 +13,7 @@ use super::{
     federation,
     jws::Algorithm,
 };
-use crate::{
-    scope::{Scope, Wanted},
-    secret::Secret,
-};
+use crate::scope::{Scope, Wanted};
 
 /// Which provider, and whose token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -122,10 +119,7 @@ impl Issuer for Settings {
         credential: &'a Credential,
         draw: &Draw,
     ) -> Result<Next<'a, Issued>, Failure> {
-        let jwt = credential
-            .device()?
-            .assertion(order.who, &self.audience, federation::ASSERTION_LIFE, self.alg, draw)
-            .map_err(|error| Failure::Credential(error.to_string()))?;
+        let jwt = credential.assertion(&order, &self.audience, federation::ASSERTION_LIFE, self.alg, draw)?;
         let body = json!({
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": jwt,
             "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
@@ -133,9 +127,5 @@ impl Issuer for Settings {
         });
         let call = federation::post_json(&self.token_url, self.allow_private, &body, &[])?;
         Ok(Next::call(call, |answer, draw| federation::access_token(answer, draw.now_ms, |_| Ok(())).map(Next::Done)))
-    }
-
-    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
-        Ok(None)
     }
 }

@@ -14,10 +14,7 @@ use super::{
     form::Form,
     jws::Algorithm,
 };
-use crate::{
-    scope::{Scope, Wanted},
-    secret::Secret,
-};
+use crate::scope::{Scope, Wanted};
 
 /// Where the exchange is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -123,20 +120,12 @@ impl Issuer for Settings {
         draw: &Draw,
     ) -> Result<Next<'a, Issued>, Failure> {
         let life = i64::try_from(order.ttl.min(MOST).as_secs()).unwrap_or(0).max(1);
-        let jwt = credential
-            .device()?
-            .assertion(order.who, &self.audience, life, self.alg, draw)
-            .map_err(|error| Failure::Credential(error.to_string()))?;
+        let jwt = credential.assertion(&order, &self.audience, life, self.alg, draw)?;
         let mut form = Form::default();
         form.add("grant_type", b"urn:ietf:params:oauth:grant-type:token-exchange");
         form.add("subject_token", jwt.as_bytes());
         form.add("subject_token_type", b"urn:ietf:params:oauth:token-type:jwt");
-        let kind = "application/x-www-form-urlencoded";
-        let call = federation::post(&self.token_url, self.allow_private, kind, form.bytes(), &[])?;
+        let call = federation::post_form(&self.token_url, self.allow_private, form)?;
         Ok(Next::call(call, |answer, draw| federation::access_token(answer, draw.now_ms, |_| Ok(())).map(Next::Done)))
-    }
-
-    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
-        Ok(None)
     }
 }

@@ -148,10 +148,7 @@ impl Issuer for Settings {
         draw: &Draw,
     ) -> Result<Next<'a, Issued>, Failure> {
         let Some(role) = &self.login_role else { return self.make(order, credential.stored()?.clone(), false) };
-        let jwt = credential
-            .device()?
-            .assertion(order.who, &self.audience, federation::ASSERTION_LIFE, self.alg, draw)
-            .map_err(|error| Failure::Credential(error.to_string()))?;
+        let jwt = credential.assertion(&order, &self.audience, federation::ASSERTION_LIFE, self.alg, draw)?;
         let path = format!("/v1/auth/{}/login", self.login_mount);
         let call = self.call(Method::POST, &path, None, Some(&json!({ "role": role, "jwt": jwt })))?;
         Ok(Next::call(call, move |answer, _| {

@@ -18,10 +18,7 @@ use super::{
     Call, Credential, Draw, Failure, Issued, Issuer, Limits, Narrowed, Next, Order, Proof, federation, form::Form,
     jws::Algorithm,
 };
-use crate::{
-    scope::{Scope, Wanted},
-    secret::Secret,
-};
+use crate::scope::{Scope, Wanted};
 
 /// The shortest life of any of them.
 const LEAST: Duration = Duration::from_secs(900);
@@ -191,10 +188,6 @@ impl Issuer for Settings {
             answer::of_sts(answer, draw.now_ms, |text| self.judge(&order, text)).map(Next::Done)
         }))
     }
-
-    fn revoke<'a>(&'a self, _: &'a Secret, _: &'a Credential, _: &Draw) -> Result<Option<Next<'a, bool>>, Failure> {
-        Ok(None)
-    }
 }
 
 impl Settings {
@@ -239,14 +232,10 @@ impl Settings {
         }
         if self.via == Via::WebIdentity {
             let audience = self.audience.as_deref().unwrap_or_default();
-            let jwt = credential
-                .device()?
-                .assertion(order.who, audience, federation::ASSERTION_LIFE, self.alg, draw)
-                .map_err(|error| Failure::Credential(error.to_string()))?;
+            let jwt = credential.assertion(order, audience, federation::ASSERTION_LIFE, self.alg, draw)?;
             add("WebIdentityToken", &jwt);
         }
-        let kind = "application/x-www-form-urlencoded";
-        let mut call = federation::post(&format!("{}/", self.url("sts")), self.allow_private, kind, form.bytes(), &[])?;
+        let mut call = federation::post_form(&format!("{}/", self.url("sts")), self.allow_private, form)?;
         if self.via != Via::WebIdentity {
             let keys = sign::Keys::read(credential.stored()?)?;
             let host = host(&call.base_url).to_owned();
